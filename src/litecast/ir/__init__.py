@@ -1,0 +1,1 @@
+"""The intermediate representation: ordered graphs of TFLite operations over typed values."""

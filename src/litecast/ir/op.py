@@ -1,0 +1,104 @@
+"""The operation: one frozen dataclass per TFLite builtin, whose fields are the options table of the schema."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
+
+import numpy as np
+
+from litecast.ir.types import DType, TensorType
+
+if TYPE_CHECKING:
+    from litecast.ir.graph import Graph, Value
+
+__all__ = ["OPS", "Array", "Effect", "Inferred", "Op", "Operands", "Outputs"]
+
+Array: TypeAlias = Any
+"""A numpy array of any element type (mypy: numpy's own generic adds nothing here)."""
+Effect: TypeAlias = Literal["pure", "read", "write"]
+Inferred: TypeAlias = "TensorType | tuple[TensorType, ...]"
+Operands: TypeAlias = "Sequence[Value | None]"
+Outputs: TypeAlias = "Sequence[Value]"
+
+OPS: dict[int, type[Op]] = {}
+"""BuiltinOperator code -> class, for every operation that has a class of its own."""
+
+
+@dataclass(frozen=True)
+class Op:
+    """An operation without its operands. Subclasses state, next to the fields, all that Litecast knows of it.
+
+    Class keywords: `code` (BuiltinOperator) and `options` (name of the options table in the schema, None: no table).
+
+    Class variables:
+        effect: pure operations fold, merge and disappear; `read` and `write` keep their order.
+        same_dtype: all operands share one element type (the Builder gives Python scalars that type).
+        tracked: `eval` also works on partly known shape vectors (object arrays of int and Sym).
+        movement: `eval` returns numpy views, so folding costs no memory.
+        kernels: element types of the first operand that LiteRT's CPU kernel accepts; None: not restricted.
+        eval: numpy semantics, or None where folding runs the operation in LiteRT.
+    """
+
+    code: ClassVar[int] = -1
+    options: ClassVar[str | None] = None
+    effect: ClassVar[Effect] = "pure"
+    same_dtype: ClassVar[bool] = False
+    tracked: ClassVar[bool] = False
+    movement: ClassVar[bool] = False
+    kernels: ClassVar[frozenset[DType] | None] = None
+    eval: ClassVar[Any] = None
+
+    def __init_subclass__(cls, code: int | None = None, options: str | None = None, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        if options is not None:
+            cls.options = options
+        if code is not None:
+            if code >= 0 and code in OPS and OPS[code].__qualname__ != cls.__qualname__:
+                raise TypeError(f"{cls.__name__} and {OPS[code].__name__} both claim builtin {code}")
+            cls.code = code
+            OPS[code] = cls
+
+    @property
+    def name(self) -> str:
+        """The name used in text and reports (the class name; Custom and Flex say what they carry)."""
+        return type(self).__name__
+
+    def infer(self, *inputs: Any) -> Inferred:
+        """Return the output types from the operands (`Value`, or None for an absent optional one).
+
+        Raises ValueError where the operands do not fit. Operands are Values, not types, because a reshape or a
+        reduction needs their contents (`Value.known`).
+        """
+        raise NotImplementedError(f"{self.name}.infer")
+
+    def known(self, *inputs: Any) -> Array | None:
+        """Return the partly known contents of the output (object array of int and Sym), None where not known."""
+        if not self.tracked or any(x is not None and x.known is None for x in inputs):
+            return None
+        return self.eval(*(None if x is None else x.known for x in inputs))
+
+    def version(self, inputs: Operands, outputs: Outputs) -> int:
+        """Return the least version of the builtin that covers this instance (op_version.cc)."""
+        return 1
+
+    def heavy(self, inputs: Operands) -> bool:
+        """Whether folding this would take noticeable time (over 10 MFLOP)."""
+        return False
+
+    def graphs(self) -> Iterator[tuple[str, Graph]]:
+        """Yield the field name and the graph of every subgraph that the operation holds."""
+        from litecast.ir.graph import Graph
+
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, Graph):
+                yield field.name, value
+
+
+def as_array(known: Any) -> Array:
+    """Return a partly known vector as an object array (helper of `known` implementations)."""
+    result = np.empty(len(known), object)
+    result[:] = known
+    return result
