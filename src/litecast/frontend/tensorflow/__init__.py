@@ -1,0 +1,1 @@
+"""Import TensorFlow SavedModels and concrete functions, without TensorFlow."""
