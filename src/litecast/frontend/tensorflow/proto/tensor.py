@@ -54,8 +54,8 @@ DTYPES: dict[int, np.dtype] = {
 
 _NAMES = {number: name for name, number in DataType.items()}
 
-# The repeated field that holds the values of a type (tensorflow/core/framework/tensor.proto) and the type of its
-# items; halves are bit patterns in integers, complex numbers are (real, imaginary) pairs.
+# The repeated field that holds the values of a type (tensorflow/core/framework/tensor.proto) and the type of
+# its items; halves are bit patterns in integers, complex numbers are (real, imaginary) pairs.
 _FIELDS: dict[str, tuple[str, type[np.generic]]] = {
     "float32": ("float_val", np.float32),
     "float64": ("double_val", np.float64),
@@ -108,8 +108,8 @@ def tensor_from_proto(proto: TensorProto, place: str = "TensorProto") -> np.ndar
     """Decode a TensorProto (tensorflow/core/framework/tensor.cc, `Tensor::FromProto`).
 
     The result is read-only. Where one value stands for all elements it is a broadcast view, so that a claimed
-    shape costs nothing. FormatError at `place` where shape and contents contradict each other, UnsupportedError for
-    resources and variants.
+    shape costs nothing. FormatError at `place` where shape and contents contradict each other, UnsupportedError
+    for resources and variants.
     """
     dtype = dtype_from_enum(proto.dtype, place)
     shape = shape_from_proto(proto.tensor_shape)

@@ -1,0 +1,270 @@
+"""Read a TensorFlow checkpoint (tensor bundle V2): `PREFIX.index` and its memory-mapped data shards.
+
+Tensors are read-only views into the shards, at any alignment; only swapped, partitioned and string tensors are
+copied. The format is that of tensorflow/core/util/tensor_bundle/tensor_bundle.cc.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import mmap
+import os
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from litecast.errors import FormatError
+from litecast.frontend.tensorflow.crc32c import crc32c, unmask
+from litecast.frontend.tensorflow.proto import (
+    BundleEntryProto,
+    BundleHeaderProto,
+    DecodeError,
+    Message,
+    TrackableObjectGraph,
+)
+from litecast.frontend.tensorflow.proto.tensor import checked_size, dtype_from_enum, shape_from_proto
+from litecast.frontend.tensorflow.proto.wire import read_varints, split_strings
+from litecast.frontend.tensorflow.sstable import read_table
+
+__all__ = ["Checkpoint"]
+
+OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
+_VERSION = 1
+_BIG = 1
+
+
+class Checkpoint:
+    """The tensors of a checkpoint by name; the shards are opened when first needed and stay mapped."""
+
+    def __init__(self, prefix: str | os.PathLike[str]) -> None:
+        self.prefix = Path(prefix)
+        self.path = self.prefix.with_name(self.prefix.name + ".index")
+        self._table = read_table(self.path)
+        self._entries: dict[bytes, BundleEntryProto] = {}
+        self._shards: dict[int, np.ndarray] = {}
+        header = BundleHeaderProto()
+        if b"" not in self._table:
+            raise FormatError(self.path, "has no header: it is no checkpoint index")
+        self._parse(header, self._table[b""], "its header")
+        if header.version.min_consumer > _VERSION:
+            raise FormatError(self.path, f"needs a reader of version {header.version.min_consumer}")
+        if header.num_shards < 1:
+            raise FormatError(self.path, f"is said to have {header.num_shards} data files")
+        self.shards: int = header.num_shards
+        self.byteorder: Literal["big", "little"] = "big" if header.endianness == _BIG else "little"
+
+    def keys(self) -> Iterator[str]:
+        """Iterate over the names of the tensors, in the index's order."""
+        return (_text(key) for key in self._table if key and not key.startswith(b"\0"))
+
+    def __iter__(self) -> Iterator[str]:
+        return self.keys()
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self.keys())
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and bool(key) and _name(key) in self._table
+
+    def shape_dtype(self, key: str) -> tuple[tuple[int, ...], np.dtype]:
+        """Give the shape and numpy type of a tensor without touching its data."""
+        shape, dtype, _ = self._described(self._entry(_name(key)), key)
+        return shape, dtype
+
+    def tensor(self, key: str) -> np.ndarray:
+        """Give the contents of a tensor, read-only; strings are objects holding `bytes`."""
+        entry = self._entry(_name(key))
+        return self._assembled(entry, key) if entry.slices else self._whole(entry, key)
+
+    def verify(self, key: str) -> None:
+        """Compare the data of a tensor with its checksum; raise FormatError where they differ."""
+        entry = self._entry(_name(key))
+        shape, dtype, _ = self._described(entry, key)
+        if entry.slices:
+            for name, region in self._slices(entry, shape, key):
+                self._check(self._entry(name, key), f"{key} {region}")
+        elif dtype.kind != "O":
+            self._check(entry, key)
+        else:
+            self._whole(entry, key)
+
+    def object_graph(self) -> TrackableObjectGraph | None:
+        """Give the graph of the objects that own the tensors; None in a checkpoint of TensorFlow 1."""
+        if OBJECT_GRAPH_KEY not in self:
+            return None
+        graph = TrackableObjectGraph()
+        self._parse(graph, self.tensor(OBJECT_GRAPH_KEY).item(), "its object graph")
+        return graph
+
+    def _parse(self, message: Message, data: bytes, what: str) -> None:
+        try:
+            message.ParseFromString(data)
+        except DecodeError as error:
+            raise FormatError(self.path, f"is corrupt: {what} cannot be decoded") from error
+
+    def _entry(self, name: bytes, key: str | None = None) -> BundleEntryProto:
+        entry = self._entries.get(name)
+        if entry is None:
+            if not name or name not in self._table:
+                raise FormatError(
+                    self.path, f"has no tensor {key or _text(name)!r}", self._nearest(key or _text(name))
+                )
+            entry = BundleEntryProto()
+            self._parse(entry, self._table[name], f"the entry of {key or _text(name)!r}")
+            self._entries[name] = entry
+        return entry
+
+    def _nearest(self, key: str) -> str:
+        found = difflib.get_close_matches(key, list(self.keys()), 3)
+        return f"The nearest are {', '.join(map(repr, found))}" if found else f"It has {len(self)} tensors"
+
+    def _described(self, entry: BundleEntryProto, key: str) -> tuple[tuple[int, ...], np.dtype, int]:
+        place = f"{self.path}: {key}"
+        dtype = dtype_from_enum(entry.dtype, place)
+        shape = shape_from_proto(entry.shape)
+        count = checked_size(shape, dtype, place)
+        assert shape is not None
+        return shape, dtype, count
+
+    def _whole(self, entry: BundleEntryProto, key: str) -> np.ndarray:
+        shape, dtype, count = self._described(entry, key)
+        data = self._data(entry, key)
+        if dtype.kind == "O":
+            return self._strings(data, count, entry, key).reshape(shape)
+        if data.size != count * dtype.itemsize:
+            raise FormatError(self.path, f"{key!r} {dtype} {shape} is said to have {data.size} bytes")
+        if self.byteorder != sys.byteorder and dtype.itemsize > 1:
+            part = dtype.itemsize // (2 if dtype.kind == "c" else 1)
+            data = data.view(f"u{part}").byteswap().view(np.uint8)
+            data.flags.writeable = False
+        return data.view(dtype).reshape(shape)
+
+    def _data(self, entry: BundleEntryProto, key: str) -> np.ndarray:
+        """Give the bytes of an entry as a view into its shard."""
+        shard = self._shard(entry.shard_id)
+        end = entry.offset + entry.size
+        if entry.offset < 0 or entry.size < 0 or end > shard.size:
+            place = self._shard_path(entry.shard_id)
+            raise FormatError(
+                place,
+                f"has {shard.size} bytes, but {key!r} is said to be at bytes {entry.offset} to {end}",
+                "The file is truncated or belongs to another checkpoint",
+            )
+        return shard[entry.offset : end]
+
+    def _shard_path(self, index: int) -> Path:
+        return self.prefix.with_name(f"{self.prefix.name}.data-{index:05d}-of-{self.shards:05d}")
+
+    def _shard(self, index: int) -> np.ndarray:
+        if index in self._shards:
+            return self._shards[index]
+        if not 0 <= index < self.shards:
+            raise FormatError(self.path, f"refers to data file {index} of {self.shards}")
+        path = self._shard_path(index)
+        try:
+            with open(path, "rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
+        except OSError as error:
+            hint = "" if path.exists() else "Copy the whole directory, all data files included"
+            raise FormatError(path, f"the data file cannot be read ({error.strerror})", hint) from error
+        self._shards[index] = np.frombuffer(mapped, np.uint8)
+        return self._shards[index]
+
+    def _strings(self, data: np.ndarray, count: int, entry: BundleEntryProto, key: str) -> np.ndarray:
+        """Decode varint lengths, the checksum of the lengths (as 32-bit, if need be 64-bit, numbers), the strings."""
+        place = f"{self._shard_path(entry.shard_id)}: {key}"
+        octets = data.tobytes()
+        if not octets and not count:
+            return np.empty(0, object)
+        sizes, position = read_varints(octets, 0, count, place)
+        raw = b"".join(size.to_bytes(4 if size < 1 << 32 else 8, self.byteorder) for size in sizes)
+        stored = octets[position : position + 4]
+        if crc32c(raw) != unmask(int.from_bytes(stored, self.byteorder)):
+            raise FormatError(place, "is corrupt: the checksum of the string lengths is wrong")
+        strings = split_strings(octets[position + 4 :], sizes, place)
+        if crc32c(raw + octets[position:]) != unmask(entry.crc32c):
+            raise FormatError(place, "is corrupt: the checksum of the strings is wrong")
+        strings.flags.writeable = False
+        return strings
+
+    def _check(self, entry: BundleEntryProto, key: str) -> None:
+        if crc32c(self._data(entry, key)) != unmask(entry.crc32c):
+            raise FormatError(
+                self._shard_path(entry.shard_id), f"is corrupt: the checksum of {key!r} is wrong"
+            )
+
+    def _assembled(self, entry: BundleEntryProto, key: str) -> np.ndarray:
+        """Join the slices of a partitioned variable; all are found before memory is taken."""
+        shape, dtype, count = self._described(entry, key)
+        parts = []
+        for name, region in self._slices(entry, shape, key):
+            part = self._whole(self._entry(name, key), key)
+            wanted = tuple(extent.stop - extent.start for extent in region)
+            if part.shape != wanted or part.dtype != dtype:
+                raise FormatError(
+                    self.path, f"a slice of {key!r} is {part.dtype} {part.shape}, not {dtype} {wanted}"
+                )
+            parts.append((region, part))
+        if sum(part.size for _, part in parts) != count:
+            raise FormatError(self.path, f"the slices of {key!r} do not make up its shape {shape}")
+        if len(parts) == 1:
+            return parts[0][1]
+        tensor = np.zeros(shape, dtype)
+        for region, part in parts:
+            tensor[region] = part
+        tensor.flags.writeable = False
+        return tensor
+
+    def _slices(
+        self, entry: BundleEntryProto, shape: tuple[int, ...], key: str
+    ) -> Iterator[tuple[bytes, tuple[slice, ...]]]:
+        """Iterate over the names under which the slices stand in the index, and the regions they cover."""
+        for proto in entry.slices:
+            extents = [(item.start, item.length if item.HasField("length") else -1) for item in proto.extent]
+            if len(extents) != len(shape):
+                raise FormatError(
+                    self.path, f"a slice of {key!r} has {len(extents)} dimensions, not {len(shape)}"
+                )
+            region = []
+            for (start, length), size in zip(extents, shape, strict=True):
+                stop = size if length < 0 else start + length
+                if not 0 <= start <= stop <= size:
+                    raise FormatError(self.path, f"a slice of {key!r} lies outside its shape {shape}")
+                region.append(slice(start, stop))
+            yield _slice_name(_name(key), extents), tuple(region)
+
+
+def _text(name: bytes) -> str:
+    return name.decode("utf-8", "surrogateescape")
+
+
+def _name(key: str) -> bytes:
+    return key.encode("utf-8", "surrogateescape")
+
+
+def _slice_name(name: bytes, extents: Sequence[tuple[int, int]]) -> bytes:
+    """Give the key of a slice: 0, the name, the rank and (start, length or -1) of each dimension, order-preserving.
+
+    tensorflow/core/util/saved_tensor_slice_util.cc, `EncodeTensorNameSlice`, and core/lib/strings/ordered_code.cc.
+    """
+    escaped = re.sub(rb"\x00|\xff", lambda match: match[0] + bytes([match[0][0] ^ 0xFF]), name)
+    signed = b"".join(_signed(number) for extent in extents for number in extent)
+    return _unsigned(0) + escaped + b"\0\1" + _unsigned(len(extents)) + signed
+
+
+def _unsigned(number: int) -> bytes:
+    length = math.ceil(number.bit_length() / 8)
+    return bytes([length]) + number.to_bytes(length, "big")
+
+
+def _signed(number: int) -> bytes:
+    """Code a signed number in the n bytes that leave it 7 n bits; the n leading bits are the inverted sign."""
+    length = (~number if number < 0 else number).bit_length() // 7 + 1
+    leading = ((1 << length) - 1) << (7 * length)
+    return ((number ^ leading) & ((1 << 8 * length) - 1)).to_bytes(length, "big")
