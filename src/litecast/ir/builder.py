@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -13,12 +14,23 @@ from litecast.ir.graph import Graph, Lazy, Loc, Node, Value, constant
 from litecast.ir.op import Array, Op
 from litecast.ir.types import Dim, DType, Sym, TensorType
 
-__all__ = ["FOLD_LIMIT", "Builder"]
+__all__ = ["FOLD_LIMIT", "Builder", "Composite", "Runner"]
 
 FOLD_LIMIT = 1 << 20
 """Bytes that a folded result may have although its operands are smaller."""
 
 Runner = Callable[[Op, Sequence[Value | None], Sequence[TensorType]], Sequence[Array]]
+
+
+class Composite(ABC):
+    """Several values that stand for one tensor (a complex pair): it lowers the operations applied to it itself.
+
+    It has the `dtype`, `shape`, `rank` and `type` of the tensor that it stands for.
+    """
+
+    @abstractmethod
+    def apply(self, b: Builder, op: Op, operands: Sequence[Any]) -> Any:
+        """Apply `op` to operands of which at least one is a Composite; UnsupportedError where that has no lowering."""
 
 
 class Builder:
@@ -42,6 +54,9 @@ class Builder:
 
     def __call__(self, op: Op, *operands: Any, name: str = "") -> Any:
         """Append `op` and return its output or outputs; raises InferenceError where the operands do not fit."""
+        for operand in operands:
+            if isinstance(operand, Composite):
+                return operand.apply(self, op, operands)
         inputs = self._operands(op, operands)
         try:
             inferred = op.infer(*inputs)

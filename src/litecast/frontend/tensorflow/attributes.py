@@ -1,0 +1,148 @@
+"""NodeDef attributes as Python objects: numbers, str, DType, shape tuples, arrays, lists and functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from litecast.errors import Unsupported, UnsupportedError
+from litecast.frontend.tensorflow.saved_model import tensor_from_proto
+from litecast.ir.types import DType, Sym, TensorType
+
+__all__ = ["Attributes", "FunctionRef", "output_arities"]
+
+_DTYPES = {
+    1: DType.FLOAT32, 2: DType.FLOAT64, 3: DType.INT32, 4: DType.UINT8, 5: DType.INT16, 6: DType.INT8,
+    7: DType.STRING, 8: DType.COMPLEX64, 9: DType.INT64, 10: DType.BOOL, 11: DType.INT8, 12: DType.UINT8,
+    13: DType.INT32, 14: DType.BFLOAT16, 15: DType.INT16, 16: DType.UINT16, 17: DType.UINT16,
+    18: DType.COMPLEX128, 19: DType.FLOAT16, 20: DType.RESOURCE, 21: DType.VARIANT, 22: DType.UINT32,
+    23: DType.UINT64, 24: DType.FLOAT8_E5M2, 25: DType.FLOAT8_E4M3FN, 29: DType.INT4, 30: DType.UINT4,
+    31: DType.INT2,
+}  # fmt: skip
+"""TensorFlow's DataType (types.proto) -> element type; a reference type is its value plus 100."""
+
+
+def dtype_of(number: int) -> DType:
+    """Return the element type of a TensorFlow DataType; UnsupportedError where TFLite has none."""
+    try:
+        return _DTYPES[number % 100]
+    except KeyError:
+        raise UnsupportedError(
+            Unsupported(f"DataType {number}", "TFLite has no such element type", hint="cast to float32 or int32")
+        ) from None
+
+
+def shape_of(proto: Any) -> tuple[int | None, ...] | None:
+    """Return a TensorShapeProto as a tuple (None: unknown dimension), None for unknown rank."""
+    if proto.unknown_rank:
+        return None
+    return tuple(None if dim.size < 0 else int(dim.size) for dim in proto.dim)
+
+
+@dataclass(frozen=True)
+class FunctionRef:
+    """A function of the library and the attributes that it is instantiated with."""
+
+    name: str
+    attributes: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+
+class Attributes(Mapping[str, Any]):
+    """A node's attributes by name, still encoded, with the operation's defaults filled in; `decode` reads one."""
+
+    def __init__(self, node: Any, definition: Any, outer: Mapping[str, Any] | None = None, tracer: Any = None) -> None:
+        self._node, self._definition, self._outer, self._tracer = node, definition, outer or {}, tracer
+        self._defaults: dict[str, Any] | None = None
+
+    def _all(self) -> Mapping[str, Any]:
+        if self._defaults is None:
+            declared = [] if self._definition is None else self._definition.attr
+            self._defaults = {attr.name: attr.default_value for attr in declared if attr.HasField("default_value")}
+            self._defaults.update(self._node.attr)
+        return self._defaults
+
+    def __getitem__(self, name: str) -> Any:
+        return self._all()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    def value(self, name: str) -> Any:
+        """Return one attribute, decoded."""
+        return self.decode(self._all()[name])
+
+    def decode(self, value: Any) -> Any:
+        """Return an AttrValue as a Python object; bytes become str where they are UTF-8."""
+        kind = value.WhichOneof("value")
+        if kind == "placeholder":
+            return self.decode(self._outer[value.placeholder])
+        if kind == "list":
+            return self._decode_list(value.list)
+        return None if kind is None else self._decode_one(kind, getattr(value, kind))
+
+    def _decode_list(self, values: Any) -> list[Any]:
+        for kind in ("s", "i", "f", "b", "type", "shape", "tensor", "func"):
+            items = getattr(values, kind)
+            if len(items):
+                return [self._decode_one(kind, item) for item in items]
+        return []
+
+    def _decode_one(self, kind: str, item: Any) -> Any:
+        if kind == "s":
+            return _text(item)
+        if kind == "type":
+            return dtype_of(item)
+        if kind == "shape":
+            return shape_of(item)
+        if kind == "tensor":
+            return tensor_from_proto(item)
+        if kind == "func":
+            from litecast.frontend.tensorflow.tracer import Function
+
+            return Function(self._tracer, FunctionRef(item.name, dict(item.attr)))
+        return item
+
+    def output_types(self) -> list[TensorType]:
+        """Return the types that the node itself states for its outputs (`_output_shapes`, else unknown rank)."""
+        shapes = self.value("_output_shapes") if "_output_shapes" in self else []
+        types = []
+        if self._definition is None:
+            dtypes = [DType.FLOAT32] * max(1, len(shapes))
+        else:
+            dtypes = [dtype for argument in self._definition.output_arg for dtype in self._argument_types(argument)]
+        for index, dtype in enumerate(dtypes):
+            shape = shapes[index] if index < len(shapes) else None
+            if shape is not None:
+                shape = tuple(
+                    Sym(f"{self._node.name}_{index}_{axis}") if dim is None else dim for axis, dim in enumerate(shape)
+                )
+            types.append(TensorType(dtype, shape))
+        return types
+
+    def _argument_types(self, argument: Any) -> list[DType]:
+        if argument.type_list_attr:
+            return list(self.value(argument.type_list_attr))
+        dtype = dtype_of(argument.type) if argument.type else self.value(argument.type_attr)
+        return [dtype] * (self.value(argument.number_attr) if argument.number_attr else 1)
+
+
+def _text(item: Any) -> Any:
+    try:
+        return item.decode() if isinstance(item, bytes) else item
+    except UnicodeDecodeError:
+        return item
+
+
+def output_arities(definition: Any, attributes: Attributes) -> Iterator[tuple[str, int]]:
+    """Yield the name and the number of tensors of each output argument of an operation."""
+    for argument in definition.output_arg:
+        if argument.number_attr:
+            yield argument.name, int(attributes.value(argument.number_attr))
+        elif argument.type_list_attr:
+            yield argument.name, len(attributes.value(argument.type_list_attr))
+        else:
+            yield argument.name, 1

@@ -1,0 +1,81 @@
+"""Variables as Python objects of the tracing environment: constants unless a signature writes them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from litecast.errors import ConvertError
+from litecast.ir.builder import Builder
+from litecast.ir.graph import Graph, Value
+from litecast.ir.types import DType, Sym, TensorType
+from litecast.ops import AssignVariable, ReadVariable, VarHandle
+
+if TYPE_CHECKING:
+    from litecast.frontend.tensorflow.tracer import Tracer
+
+__all__ = ["Variable", "init_graph"]
+
+
+class Variable:
+    """A variable of the model. `initial` is its value in the checkpoint; `mutable` whether any signature writes it.
+
+    The first write that tracing meets sets `mutable` and asks the tracer to trace again, so that reads met earlier
+    become reads of the resource too.
+    """
+
+    def __init__(self, tracer: Tracer, name: str, dtype: DType, shape: tuple[int | None, ...] | None) -> None:
+        self.tracer, self.name, self.dtype, self.declared = tracer, name, dtype, shape
+        self.initial: Any = None
+        self.mutable = False
+
+    @property
+    def type(self) -> TensorType:
+        """Element type and shape; the shape of the initial value where the declared one is open."""
+        if self.declared is not None and None not in self.declared:
+            return TensorType(self.dtype, tuple(int(dim) for dim in self.declared if dim is not None))
+        if self.declared is None:
+            return TensorType(self.dtype, None if self.initial is None else np.shape(self.initial))
+        dims = [Sym(f"{self.name}_{axis}") if dim is None else dim for axis, dim in enumerate(self.declared)]
+        return TensorType(self.dtype, tuple(dims))
+
+    def read(self, b: Builder) -> Value:
+        """Return the contents: a constant, or a read of the resource where some signature writes it."""
+        result: Value
+        if self.mutable:
+            result = b(ReadVariable(type=self.type), self._handle(b), name=self.name)
+            return result
+        if self.initial is None:
+            raise ConvertError(
+                f"variable {self.name} has no value: neither the checkpoint nor an initialiser assigns it"
+            )
+        return b.const(self.initial, self.name)
+
+    def assign(self, b: Builder, value: Value) -> None:
+        """Write the contents (while initialisers run: set the initial value)."""
+        if self.tracer.initialising:
+            if not value.is_const:
+                raise ConvertError(f"the initial value of variable {self.name} is not a constant")
+            self.initial = value.array()
+            return
+        if not self.mutable:
+            self.mutable = self.tracer.retrace = True
+        b(AssignVariable(), self._handle(b), value)
+
+    def _handle(self, b: Builder) -> Value:
+        handle: Value = b(VarHandle(container="", shared_name=self.name), name=f"{self.name}/handle")
+        return handle
+
+
+def init_graph(variables: list[Variable], run: Any) -> Graph | None:
+    """Return the graph that assigns the initial value of every mutable variable, None where there is none."""
+    mutable = [variable for variable in variables if variable.mutable]
+    if not mutable:
+        return None
+    b = Builder(Graph("init"), run)
+    for variable in mutable:
+        if variable.initial is None:
+            raise ConvertError(f"variable {variable.name} is written but has no initial value")
+        b(AssignVariable(), variable._handle(b), b.const(variable.initial, variable.name))
+    return b.graph

@@ -1,0 +1,289 @@
+"""The GraphDef interpreter: it runs nodes on an environment of Python objects and emits operations through the Builder.
+
+The environment holds Values, but also variables, tables, TensorLists, complex pairs and functions; only Values reach
+the graph. Nodes run on demand from the outputs and the side effects of a function, in the order of its control edges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from litecast.errors import ConvertError, InferenceError, InternalError, Unsupported, UnsupportedError
+from litecast.frontend.tensorflow.attributes import Attributes, FunctionRef, output_arities
+from litecast.frontend.tensorflow.importer import tf
+from litecast.frontend.tensorflow.state import Variable
+from litecast.ir.builder import Builder, Runner
+from litecast.ir.graph import Graph, Loc, Node, Value
+from litecast.ir.types import DType, Sym, TensorType
+from litecast.ops.custom import Opaque
+
+__all__ = ["DROPPED", "Frame", "Function", "Tracer"]
+
+DROPPED = frozenset(
+    "Assert Print PrintV2 DebugIdentityV2 SaveV2 SaveSlices Save MergeV2Checkpoints TensorSummaryV2 ScalarSummary".split()
+)
+"""Operations whose effect is outside the model's results; neither they nor what only they need is traced."""
+
+
+@dataclass
+class Frame:
+    """One activation of a graph or function: its nodes, and what each has produced so far."""
+
+    nodes: Mapping[str, Any]
+    arguments: dict[str, Any] = field(default_factory=dict)
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    prefix: str = ""
+    parents: tuple[Loc, ...] = ()
+    results: dict[str, list[Any]] = field(default_factory=dict)
+
+
+class Tracer:
+    """Traces GraphDef functions. One Tracer serves one model: it owns the variables and collects what is missing."""
+
+    def __init__(
+        self,
+        functions: Mapping[str, Any],
+        op_defs: Mapping[str, Any],
+        run: Runner | None = None,
+        checkpoint: Any = None,
+        assets: Mapping[str, str] | None = None,
+    ) -> None:
+        self.functions = functions
+        self.op_defs = op_defs
+        self.run = run
+        self.checkpoint = checkpoint
+        self.assets = dict(assets or {})
+        self.variables: dict[str, Variable] = {}
+        self.resources: dict[str, Any] = {}
+        self.missing: list[Unsupported] = []
+        self.initialising = False
+        self.retrace = False
+        self._sorted: dict[str, Mapping[str, Any]] = {}
+
+    # -- running nodes ------------------------------------------------------------------------------------------
+
+    def evaluate(self, b: Builder, frame: Frame, references: Sequence[str], effects: Iterable[str] = ()) -> list[Any]:
+        """Run what the side effects and the referenced tensors need, and return the tensors."""
+        targets = [*effects, *(node_name(reference) for reference in references)]
+        self._run(b, frame, [name for name in targets if name not in frame.arguments])
+        return [self.lookup(frame, reference) for reference in references]
+
+    def lookup(self, frame: Frame, reference: str) -> Any:
+        """Return a tensor by reference: `node`, `node:2` (graph) or `node:output_arg:0` (function)."""
+        name, _, rest = reference.partition(":")
+        if name in frame.arguments and name not in frame.results:
+            return frame.arguments[name]
+        outputs = frame.results[name]
+        if not rest:
+            position = 0
+        elif ":" not in rest:
+            position = int(rest)
+        else:
+            argument, _, index = rest.partition(":")
+            position = self._offset(frame.nodes[name], argument, frame) + int(index)
+        if position >= len(outputs):
+            raise InternalError(f"{reference}: the importer of {frame.nodes[name].op} gave {len(outputs)} outputs")
+        return outputs[position]
+
+    def _offset(self, node: Any, argument: str, frame: Frame) -> int:
+        definition = self.op_defs.get(node.op)
+        if definition is None:
+            function = self.functions.get(node.op)
+            if function is None:
+                return 0
+            definition = function.signature
+        offset = 0
+        for name, count in output_arities(definition, Attributes(node, definition, frame.attributes)):
+            if name == argument:
+                return offset
+            offset += count
+        raise InternalError(f"{node.name}: {node.op} has no output named {argument}")
+
+    def _run(self, b: Builder, frame: Frame, targets: Sequence[str]) -> None:
+        stack = list(reversed(targets))
+        expanded: set[str] = set()
+        while stack:
+            name = stack[-1]
+            if name in frame.results:
+                stack.pop()
+                continue
+            node = frame.nodes.get(name)
+            if node is None:
+                raise ConvertError(f"the graph refers to a node {name!r} that it does not have")
+            pending = [] if node.op in DROPPED else [
+                dependency
+                for dependency in map(node_name, node.input)
+                if dependency not in frame.results and dependency not in frame.arguments
+            ]
+            if not pending:
+                stack.pop()
+                frame.results[name] = [] if node.op in DROPPED else self._node(b, frame, node)
+            elif name in expanded:
+                raise UnsupportedError(_cycle(node, frame))
+            else:
+                expanded.add(name)
+                stack.extend(reversed(pending))
+
+    def _node(self, b: Builder, frame: Frame, node: Any) -> list[Any]:
+        loc = Loc(frame.prefix + node.name, node.op, frame.parents)
+        inputs = [self.lookup(frame, reference) for reference in node.input if not reference.startswith("^")]
+        attributes = Attributes(node, self.op_defs.get(node.op), frame.attributes, self)
+        start = len(b.nodes)
+        with b.at(loc):
+            try:
+                results = self._import(b, node, inputs, attributes)
+            except UnsupportedError as error:
+                if not self.missing or error.items:
+                    self.missing += [_placed(item, loc) for item in error.items]
+                results = self._opaque(b, node, inputs, attributes)
+            except InferenceError as error:
+                if self.missing:
+                    results = self._opaque(b, node, inputs, attributes)
+                elif error.loc is None:
+                    raise InferenceError(error.reason, loc) from error
+                else:
+                    raise
+        _name_results(results, loc, b.nodes[start:])
+        return results
+
+    def _import(self, b: Builder, node: Any, inputs: Sequence[Any], attributes: Attributes) -> list[Any]:
+        importer = tf.find(node.op)
+        if importer is not None:
+            context = {"tracer": self, "node": node, "op": node.op}
+            return as_list(importer(b, inputs, attributes, attributes.decode, context))
+        if node.op in self.functions:
+            return list(Function(self, FunctionRef(node.op, dict(node.attr)))(b, *inputs))
+        raise UnsupportedError(
+            Unsupported(
+                node.op,
+                "Litecast has no importer for this TensorFlow operation",
+                hint="express it with operations that have one (docs/operations.md lists them)",
+            )
+        )
+
+    def _opaque(self, b: Builder, node: Any, inputs: Sequence[Any], attributes: Attributes) -> list[Any]:
+        """Stand in for a node that cannot be imported, so that tracing goes on and finds all that is missing."""
+        values = [x for x in inputs if isinstance(x, Value)]
+        types = attributes.output_types()
+        outputs = [Value(type) for type in types]
+        b.nodes.append(Node(Opaque(node.op, node.SerializeToString()), values, outputs, b.loc))
+        return list(outputs)
+
+    # -- functions ----------------------------------------------------------------------------------------------
+
+    def call(self, b: Builder, reference: FunctionRef, arguments: Sequence[Any]) -> list[Any]:
+        """Trace a library function inline on arguments and return its results."""
+        definition = self.functions.get(reference.name)
+        if definition is None:
+            raise ConvertError(f"the graph calls a function {reference.name!r} that its library does not have")
+        names = [argument.name for argument in definition.signature.input_arg]
+        if len(names) != len(arguments):
+            raise ConvertError(f"function {reference.name} takes {len(names)} arguments, {len(arguments)} were given")
+        frame = Frame(
+            self._body(reference.name),
+            dict(zip(names, arguments, strict=True)),
+            reference.attributes,
+            _call_prefix(b.loc),
+            (b.loc,),
+        )
+        effects = list(definition.control_ret.values())
+        references = [definition.ret[argument.name] for argument in definition.signature.output_arg]
+        return self.evaluate(b, frame, references, sorted(effects))
+
+    def _body(self, name: str) -> Mapping[str, Any]:
+        if name not in self._sorted:
+            self._sorted[name] = {node.name: node for node in self.functions[name].node_def}
+        return self._sorted[name]
+
+    def variable(self, key: str, dtype: DType, shape: tuple[int | None, ...] | None) -> Variable:
+        """Return the variable of that key (made on first use)."""
+        if key not in self.variables:
+            self.variables[key] = Variable(self, key, dtype, shape)
+        return self.variables[key]
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function attribute: calling it traces the function inline."""
+
+    tracer: Tracer
+    reference: FunctionRef
+
+    def __call__(self, b: Builder, *arguments: Any) -> list[Any]:
+        """Trace the function on arguments and return its results."""
+        return self.tracer.call(b, self.reference, arguments)
+
+    @property
+    def name(self) -> str:
+        """The name in the function library."""
+        return self.reference.name
+
+
+def node_name(reference: str) -> str:
+    """Return the node of a tensor or control reference."""
+    return reference.lstrip("^").partition(":")[0]
+
+
+def as_list(results: Any) -> list[Any]:
+    """Return an importer's result as the list of outputs (None: none)."""
+    if results is None:
+        return []
+    return list(results) if isinstance(results, (tuple, list)) else [results]
+
+
+def _call_prefix(loc: Loc) -> str:
+    """Return the layer path that a call stands for: its name without the generated last part."""
+    path, _, last = loc.name.rpartition("/")
+    generated = last.rstrip("0123456789_") in ("PartitionedCall", "StatefulPartitionedCall")
+    path = path if generated else loc.name
+    return f"{path}/" if path else ""
+
+
+def _placed(item: Unsupported, loc: Loc) -> Unsupported:
+    return item if item.place else Unsupported(item.op, item.reason, str(loc), item.hint)
+
+
+def _cycle(node: Any, frame: Frame) -> Unsupported:
+    return Unsupported(
+        node.op,
+        "the graph has a cycle: a TensorFlow 1 loop (Enter, Merge, Switch, NextIteration)",
+        frame.prefix + node.name,
+        "export the model with TensorFlow 2 control flow (tf.compat.v1.enable_control_flow_v2())",
+    )
+
+
+def _name_results(results: Sequence[Any], loc: Loc, nodes: Sequence[Node]) -> None:
+    """Give the node's results its own name and what leads to them the name of their operation below it."""
+    for position, result in enumerate(results):
+        if isinstance(result, Value) and result.producer is not None and result.producer.loc is loc:
+            result.name = loc.name if position == 0 else f"{loc.name}:{position}"
+    named = {id(result) for result in results}
+    for emitted in nodes:
+        if emitted.loc is loc:
+            for output in emitted.outputs:
+                if id(output) not in named:
+                    output.name = f"{loc.name}/{emitted.op.name}"
+
+
+def fresh_types(name: str, shape: Sequence[int | None] | None, dtype: DType) -> TensorType:
+    """Return a type whose unknown dimensions (None) are Syms named after the tensor and the axis."""
+    if shape is None:
+        return TensorType(dtype, None)
+    dims = tuple(Sym(f"{name}_{axis}") if dim is None else int(dim) for axis, dim in enumerate(shape))
+    return TensorType(dtype, dims)
+
+
+def scratch_builder(run: Runner | None) -> Builder:
+    """Return a Builder of a graph that is thrown away (initialisers, whose results are constants)."""
+    return Builder(Graph("init"), run)
+
+
+def as_constant(value: Any, what: str) -> Any:
+    """Return the array of a constant Value; ConvertError naming `what` for anything else."""
+    if not isinstance(value, Value) or not value.is_const:
+        raise ConvertError(f"{what} does not depend on constants only")
+    return np.asarray(value.array())
