@@ -1,0 +1,108 @@
+"""The image classifiers of `keras.applications`, with random weights and settled random batch-norm statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import applications, layers
+
+from .saving import export, randomize, settle, spread_logits
+
+BATCHES = (1, 2)
+
+
+def _classifier(
+    folder: Path, architecture: Callable[..., keras.Model], size: int, low: float = -1.0, high: float = 1.0
+) -> None:
+    """Build at the usual input size, with inputs between `low` and `high` as its preprocessing gives them."""
+    keras.utils.set_random_seed(7)
+    _save(folder, architecture(weights=None, input_shape=(size, size, 3)), size, low, high)
+
+
+def _save(folder: Path, model: keras.Model, size: int, low: float, high: float) -> None:
+    rng = np.random.default_rng(8)
+    images = _images(rng, 4, size, low, high)
+    for layer in model.layers:
+        if isinstance(layer, layers.Normalization) and layer.input_mean is None:
+            layer.adapt_mean.assign(rng.uniform(0.4, 0.5, (3,)))
+            layer.adapt_variance.assign(rng.uniform(0.04, 0.09, (3,)))
+            layer.finalize_state()
+    randomize(model)
+    settle(model, images)
+    spread_logits(model, images)
+    name = model.input.name
+    export(model, folder, [{name: _images(rng, batch, size, low, high)} for batch in BATCHES])
+
+
+def _images(rng: np.random.Generator, count: int, size: int, low: float, high: float) -> np.ndarray:
+    """Noise over a smooth gradient, different in every image: deep features differ between the images."""
+    ramp = np.linspace(0, 1, size)
+    corner = rng.uniform(0, 1, (4, count, 1, 1, 3))
+    rows, columns = ramp[None, :, None, None], ramp[None, None, :, None]
+    smooth = (corner[0] * (1 - rows) + corner[1] * rows) * (corner[2] * (1 - columns) + corner[3] * columns)
+    image = np.clip(0.7 * smooth + 0.3 * rng.uniform(0, 1, (count, size, size, 3)), 0, 1)
+    return (low + (high - low) * image).astype(np.float32)
+
+
+def mobilenet_v2(folder: Path) -> None:
+    """MobileNetV2 at 224."""
+    _classifier(folder, applications.MobileNetV2, 224)
+
+
+def mobilenet_v3_small(folder: Path) -> None:
+    """MobileNetV3Small at 224, which rescales pixels itself."""
+    _classifier(folder, applications.MobileNetV3Small, 224, 0, 255)
+
+
+def efficientnet_b0(folder: Path) -> None:
+    """EfficientNetB0 at 224, with its own pixel normalisation."""
+    _classifier(folder, applications.EfficientNetB0, 224, 0, 255)
+
+
+def efficientnet_v2_b0(folder: Path) -> None:
+    """EfficientNetV2B0 at 224, with its own pixel normalisation."""
+    _classifier(folder, applications.EfficientNetV2B0, 224, 0, 255)
+
+
+def resnet50(folder: Path) -> None:
+    """ResNet50 at 224."""
+    _classifier(folder, applications.ResNet50, 224)
+
+
+def densenet121(folder: Path) -> None:
+    """DenseNet121 at 224."""
+    _classifier(folder, applications.DenseNet121, 224)
+
+
+def inception_v3(folder: Path) -> None:
+    """InceptionV3 at 299."""
+    _classifier(folder, applications.InceptionV3, 299)
+
+
+def xception(folder: Path) -> None:
+    """Xception at 299."""
+    _classifier(folder, applications.Xception, 299)
+
+
+def nasnet_mobile(folder: Path) -> None:
+    """NASNetMobile at 224."""
+    _classifier(folder, applications.NASNetMobile, 224)
+
+
+def convnext_tiny(folder: Path) -> None:
+    """ConvNeXtTiny at 224, with its own pixel normalisation; its layer scales are random like other gammas."""
+    _classifier(folder, applications.ConvNeXtTiny, 224, 0, 255)
+
+
+def vgg16(folder: Path) -> None:
+    """VGG16's convolutions at 96 with a 512-wide head: the usual head alone is 490 MB, and adds no operation."""
+    keras.utils.set_random_seed(7)
+    body = applications.VGG16(weights=None, include_top=False, input_shape=(96, 96, 3))
+    x = layers.Flatten(name="flatten")(body.output)
+    x = layers.Dense(512, "relu", name="fc1")(x)
+    x = layers.Dense(512, "relu", name="fc2")(x)
+    head = layers.Dense(100, "softmax", name="predictions")(x)
+    _save(folder, keras.Model(body.input, head), 96, -1, 1)

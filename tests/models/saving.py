@@ -1,0 +1,97 @@
+"""What every builder shares: random weights that keep activations sane, and the record of reference outputs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+Array = np.ndarray
+Step = tuple[str, Mapping[str, Array]]
+
+SMALLEST_SPREAD = 1e-2  # of an output's values, relative to its largest
+
+RANDOM_BY_NAME: dict[str, Callable[[np.random.Generator, tuple[int, ...]], Array]] = {
+    "bias": lambda rng, shape: rng.normal(0, 0.1, shape),
+    "beta": lambda rng, shape: rng.normal(0, 0.3, shape),
+    "gamma": lambda rng, shape: rng.uniform(0.5, 1.5, shape),
+    "moving_mean": lambda rng, shape: rng.normal(0, 0.3, shape),
+    "moving_variance": lambda rng, shape: rng.uniform(0.5, 1.5, shape),
+}
+
+
+def randomize(model: keras.Model, seed: int = 1) -> None:
+    """Give biases, scales and statistics random values; kernels keep their (seeded) initial ones."""
+    rng = np.random.default_rng(seed)
+    for weight in model.weights:
+        draw = RANDOM_BY_NAME.get(weight.name)
+        if draw is not None:
+            weight.assign(draw(rng, tuple(weight.shape)).astype(np.float32))
+
+
+def settle(model: keras.Model, inputs: Array, seed: int = 2) -> None:
+    """Set each batch norm's statistics near those of `inputs`, so that a deep model's activations stay in range."""
+    rng = np.random.default_rng(seed)
+    norms = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    model(inputs, training=True)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+        mean, variance = np.array(norm.moving_mean), np.array(norm.moving_variance)
+        norm.moving_mean.assign(mean + rng.normal(0, 0.3, mean.shape) * np.sqrt(variance))
+        norm.moving_variance.assign(variance * rng.uniform(0.6, 1.6, variance.shape) + 1e-3)
+
+
+def spread_logits(model: keras.Model, inputs: Array, wanted: float = 2.0) -> None:
+    """Scale the last layer with a kernel so that its logits have the deviation `wanted`: no flat softmax."""
+    head = next(layer for layer in reversed(model.layers) if hasattr(layer, "kernel"))
+    features = keras.Model(model.input, head.input)(inputs, training=False)
+    activation, head.activation = head.activation, keras.activations.linear
+    logits = np.array(head(features))
+    head.activation = activation
+    head.kernel.assign(np.array(head.kernel) * (wanted / logits.std()))
+
+
+def export(model: keras.Model, folder: Path, steps: Sequence[Mapping[str, Array]]) -> None:
+    """`model.export` and the record of `steps` on its `serving_default`."""
+    model.export(folder / "saved_model", verbose=False)
+    record(folder, [("serving_default", step) for step in steps])
+    keras.utils.clear_session()
+
+
+def save(module: tf.Module, folder: Path, signatures: Mapping[str, object], steps: Sequence[Step]) -> None:
+    """`tf.saved_model.save` with signatures, and the record of `steps`."""
+    tf.saved_model.save(module, str(folder / "saved_model"), signatures=dict(signatures))
+    record(folder, steps)
+
+
+def record(folder: Path, steps: Sequence[Step]) -> None:
+    """Run `steps` in order on the SavedModel in TensorFlow and write `io.npz`; refuse outputs that prove nothing."""
+    loaded = tf.saved_model.load(str(folder / "saved_model"))
+    meta = {"tensorflow": tf.__version__, "keras": keras.__version__, "steps": len(steps)}
+    arrays: dict[str, Array] = {"meta": np.array(json.dumps(meta))}
+    for index, (signature, inputs) in enumerate(steps):
+        outputs = loaded.signatures[signature](**{name: tf.constant(x) for name, x in inputs.items()})
+        for name, x in inputs.items():
+            arrays[f"{index:03d}::{signature}::in::{name}"] = np.asarray(x)
+        for name, value in outputs.items():
+            array = np.asarray(value.numpy())
+            _check_spread(f"step {index}, output {name}", array)
+            arrays[f"{index:03d}::{signature}::out::{name}"] = array
+    np.savez(folder / "io.npz", **arrays)
+
+
+def _check_spread(place: str, array: Array) -> None:
+    values = array.astype(np.float64)
+    if not np.isfinite(values).all():
+        raise ValueError(f"{place} is not finite")
+    if array.size > 1 and values.std() < SMALLEST_SPREAD * np.abs(values).max():
+        raise ValueError(f"{place} is nearly constant: {values.std():.3g} around {values.mean():.3g}")
+    if array.ndim > 1 and len(array) > 1 and np.ptp(values, axis=0).max() < 1e-3 * np.abs(values).max():
+        raise ValueError(f"{place} is nearly the same for every sample")
