@@ -1,12 +1,11 @@
 """Read a TensorFlow checkpoint (tensor bundle V2): `PREFIX.index` and its memory-mapped data shards.
 
-Tensors are read-only views into the shards, at any alignment; only swapped, partitioned and string tensors are
-copied. The format is that of tensorflow/core/util/tensor_bundle/tensor_bundle.cc.
+Tensors are read-only views into the shards, at any alignment; only those that are byte-swapped, partitioned or
+strings are copied. The format is that of tensorflow/core/util/tensor_bundle/tensor_bundle.cc.
 """
 
 from __future__ import annotations
 
-import difflib
 import math
 import mmap
 import os
@@ -120,6 +119,8 @@ class Checkpoint:
         return entry
 
     def _nearest(self, key: str) -> str:
+        import difflib
+
         found = difflib.get_close_matches(key, list(self.keys()), 3)
         return f"The nearest are {', '.join(map(repr, found))}" if found else f"It has {len(self)} tensors"
 
@@ -177,7 +178,7 @@ class Checkpoint:
         return self._shards[index]
 
     def _strings(self, data: np.ndarray, count: int, entry: BundleEntryProto, key: str) -> np.ndarray:
-        """Decode varint lengths, the checksum of the lengths (as 32-bit, if need be 64-bit, numbers), the strings."""
+        """Decode varint lengths, the checksum of the lengths as 32-bit (else 64-bit) numbers, the strings."""
         place = f"{self._shard_path(entry.shard_id)}: {key}"
         octets = data.tobytes()
         if not octets and not count:
@@ -249,9 +250,10 @@ def _name(key: str) -> bytes:
 
 
 def _slice_name(name: bytes, extents: Sequence[tuple[int, int]]) -> bytes:
-    """Give the key of a slice: 0, the name, the rank and (start, length or -1) of each dimension, order-preserving.
+    """Give the key of a slice: 0, the name, the rank and (start, length or -1) of each dimension.
 
-    tensorflow/core/util/saved_tensor_slice_util.cc, `EncodeTensorNameSlice`, and core/lib/strings/ordered_code.cc.
+    The codes keep the order (`EncodeTensorNameSlice` in tensorflow/core/util/saved_tensor_slice_util.cc, and
+    core/lib/strings/ordered_code.cc).
     """
     escaped = re.sub(rb"\x00|\xff", lambda match: match[0] + bytes([match[0][0] ^ 0xFF]), name)
     signed = b"".join(_signed(number) for extent in extents for number in extent)
@@ -264,7 +266,7 @@ def _unsigned(number: int) -> bytes:
 
 
 def _signed(number: int) -> bytes:
-    """Code a signed number in the n bytes that leave it 7 n bits; the n leading bits are the inverted sign."""
+    """Code a signed number in the n bytes that leave it 7 n bits; the n leading bits invert the sign."""
     length = (~number if number < 0 else number).bit_length() // 7 + 1
     leading = ((1 << length) - 1) << (7 * length)
     return ((number ^ leading) & ((1 << 8 * length) - 1)).to_bytes(length, "big")

@@ -39,8 +39,8 @@ def crc32c(data: bytes | memoryview | np.ndarray, crc: int = 0) -> int:
 def _columnwise(rows: np.ndarray, state: int) -> int:
     """Run all rows side by side from state 0, then join them: the checksum is linear over GF(2).
 
-    The 32 one-bit states run along through zero bytes; what they become is the matrix that moves a state past one
-    row.
+    The 32 one-bit states run along through zero bytes: what becomes of them is the matrix that moves a state
+    past one row.
     """
     table = _table()
     states = np.zeros(len(rows) + 32, np.uint32)

@@ -1,4 +1,4 @@
-"""Decode a Snappy block (the format description of google/snappy); output never exceeds what the input can hold."""
+"""Decode a Snappy block (format_description.txt of google/snappy); the output is bounded by the input."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ __all__ = ["read_table"]
 _MAGIC = (0xDB4775248B80FB57).to_bytes(8, "little")
 _FOOTER = 48
 _TRAILER = 5
-# The writer shares key prefixes among 16 entries at most, so that keys take up to 16 times the size of their block.
+# Writers share key prefixes among 16 entries at most, so that keys take up to 16 times the size of a block.
 _KEY_GROWTH = 64
 
 
@@ -53,7 +53,7 @@ def _handle(data: bytes, position: int, place: str) -> tuple[tuple[int, int], in
 
 
 def _block(data: bytes, offset: int, size: int, place: str) -> bytes:
-    """Give the contents of a block: they are followed by one byte for the compression and a masked checksum."""
+    """Give the contents of a block, which one byte for the compression and a masked checksum follow."""
     end = offset + size
     if end + _TRAILER > len(data) - _FOOTER:
         raise FormatError(place, f"is corrupt: a block at byte {offset} is said to have {size} bytes")

@@ -185,8 +185,9 @@ message SaverDef {
   string save_tensor_name = 2;
   string restore_op_name = 3;
   bool sharded = 5;
-  int32 version = 7;
+  CheckpointFormatVersion version = 7;
 }
+enum CheckpointFormatVersion { LEGACY = 0; V1 = 1; V2 = 2; }
 
 message SavedObjectGraph {
   repeated SavedObject nodes = 1;
@@ -277,10 +278,16 @@ message BoundedTensorSpecProto {
   TensorProto maximum = 5;
 }
 message TypeSpecProto {
-  int32 type_spec_class = 1;
+  TypeSpecClass type_spec_class = 1;
   StructuredValue type_state = 2;
   string type_spec_class_name = 3;
   int32 num_flat_components = 4;
+}
+
+enum TypeSpecClass {
+  UNKNOWN = 0; SPARSE_TENSOR_SPEC = 1; INDEXED_SLICES_SPEC = 2; RAGGED_TENSOR_SPEC = 3; TENSOR_ARRAY_SPEC = 4;
+  DATA_DATASET_SPEC = 5; DATA_ITERATOR_SPEC = 6; OPTIONAL_SPEC = 7; PER_REPLICA_SPEC = 8; VARIABLE_SPEC = 9;
+  ROW_PARTITION_SPEC = 10; REGISTERED_TYPE_SPEC = 12; EXTENSION_TYPE_SPEC = 13;
 }
 
 message TrackableObjectGraph { repeated TrackableObject nodes = 1; }

@@ -108,8 +108,8 @@ def tensor_from_proto(proto: TensorProto, place: str = "TensorProto") -> np.ndar
     """Decode a TensorProto (tensorflow/core/framework/tensor.cc, `Tensor::FromProto`).
 
     The result is read-only. Where one value stands for all elements it is a broadcast view, so that a claimed
-    shape costs nothing. FormatError at `place` where shape and contents contradict each other, UnsupportedError
-    for resources and variants.
+    shape costs nothing. Raises FormatError at `place` where shape and contents contradict each other, and
+    UnsupportedError for resources and variants.
     """
     dtype = dtype_from_enum(proto.dtype, place)
     shape = shape_from_proto(proto.tensor_shape)

@@ -1,4 +1,4 @@
-"""Varints and runs of strings as TensorFlow writes them outside protocol buffers; all reads are bounds-checked."""
+"""Varints and runs of strings, as they stand outside protocol buffers; every read is bounds-checked."""
 
 from __future__ import annotations
 
