@@ -2,7 +2,7 @@
 
 `build(NAME)` gives a folder with `saved_model/` and `io.npz`, whose keys are `STEP::SIGNATURE::in|out::NAME`;
 steps run in order on one interpreter. Folders are kept in `$LITECAST_TEST_CACHE` (else in the user's cache
-folder) until the builder's source or TensorFlow changes. `python -m tests.models NAME...` builds ahead of time.
+folder) until the builder's source or TensorFlow changes. `python -m tests.models NAME...` builds ahead.
 """
 
 from __future__ import annotations

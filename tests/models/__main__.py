@@ -1,4 +1,4 @@
-"""Build hard models into the cache: `python -m tests.models [--list] [NAME...]` (all of them without a name)."""
+"""Build hard models into the cache: `python -m tests.models [--list] [NAME...]`, without a name all."""
 
 from __future__ import annotations
 

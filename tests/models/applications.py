@@ -1,4 +1,4 @@
-"""The image classifiers of `keras.applications`, with random weights and settled random batch-norm statistics."""
+"""The image classifiers of `keras.applications`, with random weights and batch-norm statistics."""
 
 from __future__ import annotations
 
@@ -93,12 +93,12 @@ def nasnet_mobile(folder: Path) -> None:
 
 
 def convnext_tiny(folder: Path) -> None:
-    """ConvNeXtTiny at 224, with its own pixel normalisation; its layer scales are random like other gammas."""
+    """ConvNeXtTiny at 224, with its own pixel normalisation; its layer scales are random too."""
     _classifier(folder, applications.ConvNeXtTiny, 224, 0, 255)
 
 
 def vgg16(folder: Path) -> None:
-    """VGG16's convolutions at 96 with a 512-wide head: the usual head alone is 490 MB, and adds no operation."""
+    """VGG16's convolutions at 96 with a 512-wide head: the usual one is 490 MB, and adds no operation."""
     keras.utils.set_random_seed(7)
     body = applications.VGG16(weights=None, include_top=False, input_shape=(96, 96, 3))
     x = layers.Flatten(name="flatten")(body.output)

@@ -43,14 +43,14 @@ def loop_and_branch(folder: Path) -> None:
     """Inputs that take each branch and end the loop for either reason."""
     rng, module = np.random.default_rng(19), LoopAndBranch()
     steps = []
-    for batch, most, scale in ((1, 5, 1.0), (3, 40, 1.0), (3, 2, -0.7), (1, 0, 0.5), (2, 7, 6.0)):
+    for batch, most, scale in ((1, 5, 1.0), (3, 40, 0.2), (3, 2, -0.7), (1, 0, 0.5), (2, 7, 6.0)):
         x = np.abs(rng.normal(0, 1, (batch, 4))).astype(np.float32) * np.float32(scale)
         steps.append(("serving_default", {"x": x, "most": np.array(most, np.int32)}))
     save(module, folder, {"serving_default": module.run}, steps)
 
 
 class Arrays(tf.Module):
-    """A recurrence over TensorArrays: unstacked input, written results, a second array read back in reverse."""
+    """A recurrence over TensorArrays: unstacked input, written results, a second array read backwards."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ class Arrays(tf.Module):
 
     @tf.function(input_signature=[tf.TensorSpec((None, 9, 5), tf.float32, "sequence")])
     def scan(self, sequence: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Every state in time order, the states' sums from the last to the first, and three gathered states."""
+        """Every state in time order, the states' sums from last to first, and three gathered states."""
         length = sequence.shape[1]
         inputs = tf.TensorArray(tf.float32, size=length).unstack(tf.transpose(sequence, [1, 0, 2]))
         states = tf.TensorArray(tf.float32, size=length, element_shape=(None, 5))

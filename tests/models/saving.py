@@ -1,4 +1,4 @@
-"""What every builder shares: random weights that keep activations sane, and the record of reference outputs."""
+"""What every builder shares: random weights that keep activations sane, and the record of outputs."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def randomize(model: keras.Model, seed: int = 1) -> None:
 
 
 def settle(model: keras.Model, inputs: Array, seed: int = 2) -> None:
-    """Set each batch norm's statistics near those of `inputs`, so that a deep model's activations stay in range."""
+    """Set each batch norm's statistics near those of `inputs`, so that deep activations stay in range."""
     rng = np.random.default_rng(seed)
     norms = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
     momenta = [norm.momentum for norm in norms]
@@ -72,7 +72,7 @@ def save(module: tf.Module, folder: Path, signatures: Mapping[str, object], step
 
 
 def record(folder: Path, steps: Sequence[Step]) -> None:
-    """Run `steps` in order on the SavedModel in TensorFlow and write `io.npz`; refuse outputs that prove nothing."""
+    """Run `steps` in order in TensorFlow and write `io.npz`; refuse outputs that prove nothing."""
     loaded = tf.saved_model.load(str(folder / "saved_model"))
     meta = {"tensorflow": tf.__version__, "keras": keras.__version__, "steps": len(steps)}
     arrays: dict[str, Array] = {"meta": np.array(json.dumps(meta))}

@@ -45,15 +45,22 @@ def plain_graph(folder: Path) -> None:
                 x = tf.nn.relu6(x)
         x = v1.nn.max_pool(x, [1, 2, 2, 1], [1, 2, 2, 1], "VALID")
         x = tf.reshape(x, [-1, 4 * 4 * 12])
-        kernel = variable("head/weights", rng.normal, 0, 0.2, (4 * 4 * 12, 5))
+        kernel = variable("head/weights", rng.normal, 0, 0.1, (4 * 4 * 12, 5))
         logits = v1.nn.xw_plus_b(x, kernel, variable("head/biases", rng.normal, 0, 0.2, 5))
         outputs = {"scores": tf.nn.softmax(logits), "classes": tf.argmax(logits, 1)}
         _write(folder, {"image": image}, outputs, graph)
     steps = [
-        ("serving_default", {"image": rng.normal(0, 1, (batch, 16, 16, 3)).astype(np.float32)})
+        (
+            "serving_default",
+            {"image": rng.normal(_tint(rng, batch), 1, (batch, 16, 16, 3)).astype(np.float32)},
+        )
         for batch in (1, 6)
     ]
     record(folder, steps)
+
+
+def _tint(rng: np.random.Generator, batch: int) -> np.ndarray:
+    return rng.normal(0, 1.5, (batch, 1, 1, 3))
 
 
 @contextmanager

@@ -71,7 +71,7 @@ def bert_dynamic(folder: Path) -> None:
 
 
 class Decoder(tf.Module):
-    """A small causal transformer; `prefill` fills the cache with a prompt, `decode` adds one token at a time."""
+    """A small causal transformer; `prefill` caches a prompt, `decode` adds one token at a time."""
 
     blocks, heads, head_width, longest = 2, 4, 8, 20
 
