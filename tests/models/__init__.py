@@ -63,6 +63,7 @@ MODELS = {
     "tf1_graph": HardModel("tf1", "plain_graph"),
     "tf1_control_flow": HardModel("tf1", "control_flow"),
     "names": HardModel("names", "unordered_names"),
+    "listed_outputs": HardModel("names", "listed_outputs"),
     "mobilenet_v2": _image("mobilenet_v2"),
     "mobilenet_v3_small": _image("mobilenet_v3_small"),
     "efficientnet_b0": _image("efficientnet_b0"),
