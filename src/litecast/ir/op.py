@@ -13,7 +13,7 @@ from litecast.ir.types import DType, TensorType
 if TYPE_CHECKING:
     from litecast.ir.graph import Graph, Value
 
-__all__ = ["OPS", "Array", "Effect", "Inferred", "Op", "Operands", "Outputs"]
+__all__ = ["OPS", "UNWRITTEN", "Array", "Effect", "Inferred", "Op", "Operands", "Outputs"]
 
 Array: TypeAlias = Any
 """A numpy array of any element type (mypy: numpy's own generic adds nothing here)."""
@@ -21,6 +21,9 @@ Effect: TypeAlias = Literal["pure", "read", "write"]
 Inferred: TypeAlias = "TensorType | tuple[TensorType, ...]"
 Operands: TypeAlias = "Sequence[Value | None]"
 Outputs: TypeAlias = "Sequence[Value]"
+
+UNWRITTEN = {"option": False}
+"""Metadata of a field that is not in the options table of the schema (see `Op`)."""
 
 OPS: dict[int, type[Op]] = {}
 """BuiltinOperator code -> class, for every operation that has a class of its own."""
@@ -32,9 +35,15 @@ class Op:
 
     Class keywords: `code` (BuiltinOperator) and `options` (name of the options table in the schema, None: no table).
 
+    A field with metadata `UNWRITTEN` is not in the options table: it is what `infer` cannot derive of the last
+    output's TensorType (its `dtype`, its `quant`, or, in a field named `type`, all of it). The reader of a file
+    takes it from the tensor, the writer leaves it out.
+
     Class variables:
-        effect: pure operations fold, merge and disappear; `read` and `write` keep their order.
+        effect: pure operations fold, merge and disappear; `read` and `write` keep their order. One that holds
+            graphs has the strongest effect found in them (ask the instance, not the class).
         same_dtype: all operands share one element type (the Builder gives Python scalars that type).
+        commutative: the two operands may change places.
         tracked: `eval` also works on partly known shape vectors (object arrays of int and Sym).
         movement: `eval` returns numpy views, so folding costs no memory.
         kernels: element types of the first operand that LiteRT's CPU kernel accepts; None: not restricted.
@@ -45,6 +54,7 @@ class Op:
     options: ClassVar[str | None] = None
     effect: ClassVar[Effect] = "pure"
     same_dtype: ClassVar[bool] = False
+    commutative: ClassVar[bool] = False
     tracked: ClassVar[bool] = False
     movement: ClassVar[bool] = False
     kernels: ClassVar[frozenset[DType] | None] = None
@@ -86,6 +96,10 @@ class Op:
     def heavy(self, inputs: Operands) -> bool:
         """Whether folding this would take noticeable time (over 10 MFLOP)."""
         return False
+
+    def macs(self, inputs: Operands, outputs: Outputs) -> int | None:
+        """Return the multiply-accumulates of one run, None where a dimension that counts is unknown."""
+        return 0
 
     def graphs(self) -> Iterator[tuple[str, Graph]]:
         """Yield the field name and the graph of every subgraph that the operation holds."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import reduce
+from itertools import count
 from operator import mul
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -15,7 +16,19 @@ import numpy as np
 if TYPE_CHECKING:
     from litecast.ir.graph import Value
 
-__all__ = ["Blockwise", "DType", "Dim", "Quant", "Shape", "Sym", "TensorType", "broadcast", "product", "same_dim"]
+__all__ = [
+    "Blockwise",
+    "DType",
+    "Dim",
+    "Quant",
+    "Shape",
+    "Sym",
+    "TensorType",
+    "broadcast",
+    "fresh",
+    "product",
+    "same_dim",
+]
 
 
 class DType(IntEnum):
@@ -197,6 +210,14 @@ class Sym:
 
 def _derived(left: Any, sign: str, right: Any) -> Sym:
     return Sym(f"({left}{sign}{right})")
+
+
+_fresh = count(1)
+
+
+def fresh(stem: str) -> Sym:
+    """Return an unknown dimension that equals no other; `stem` says what it counts (`fresh("selected")`)."""
+    return Sym(f"{stem}.{next(_fresh)}")
 
 
 Dim: TypeAlias = int | Sym

@@ -1,0 +1,29 @@
+"""Fourier transforms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from litecast.ir.graph import Value
+from litecast.ir.op import Inferred, Op
+from litecast.ir.types import DType, TensorType, fresh
+from litecast.ops.conv import known_shape
+
+__all__ = ["Rfft2d"]
+
+
+@dataclass(frozen=True)
+class Rfft2d(Op, code=131, options="Rfft2dOptions"):
+    """Real 2-D Fourier transform of the last two dimensions to `fft_length` (INT32 [2]), COMPLEX64 result."""
+
+    kernels = frozenset({DType.FLOAT32})
+
+    def infer(self, x: Value, fft_length: Value) -> Inferred:
+        rows, columns = known_shape(fft_length, 2, "fft_length")
+        if x.type.shape is None:
+            return TensorType(DType.COMPLEX64, None)
+        if x.rank < 2:
+            raise ValueError(f"the input must have rank 2 or more, not {x.rank}")
+        height = fresh("rows") if rows is None else rows
+        width = fresh("columns") if columns is None else columns // 2 + 1
+        return TensorType(DType.COMPLEX64, (*x.shape[:-2], height, width))
