@@ -232,28 +232,30 @@ class _Parser(Scanner):
         return self.constant() if spelled == "const" else self.value(spelled, start)
 
     def type(self) -> Value:
-        """Read a type, quantization, `variable` and sparsity; return an unnamed value of them."""
-        start = self.token.start
-        dtype = _DTYPES.get(self.take("name", "an element type"))
-        if dtype is None:
-            raise self.error("there is no such element type", start)
-        if not self.at("["):
-            raise self.error(f"expected '[', found {self.token.text!r}")
-        self.next()
-        start = self.token.start
-        dims = self.until_bracket()
-        self.expect("]")
-        value = Value(TensorType(dtype, self.shape(dims, start)))
-        if self.accept("q"):
-            self.expect("(")
-            quant = dict(self.items(")", self.quant_field))
-            value.type = TensorType(dtype, value.type.shape, Quant(**quant))
+        """Read a type, `variable` and sparsity; return an unnamed value of them."""
+        value = Value(self.tensor_type(self.token.start, self.take("name", "an element type")))
         value.is_variable = self.accept("variable")
         if self.accept("sparsity"):
             self.expect("(")
             value.sparsity = self.reference()
             self.expect(")")
         return value
+
+    def tensor_type(self, start: int, name: str) -> TensorType:
+        """Read shape and quantization behind an element type's name."""
+        dtype = _DTYPES.get(name)
+        if dtype is None:
+            raise self.error("there is no such element type", start)
+        if not self.at("["):
+            raise self.error(f"expected '[', found {self.token.text!r}")
+        self.next()
+        start = self.token.start
+        shape = self.shape(self.until_bracket(), start)
+        self.expect("]")
+        if not self.accept("q"):
+            return TensorType(dtype, shape)
+        self.expect("(")
+        return TensorType(dtype, shape, Quant(**dict(self.items(")", self.quant_field))))
 
     def shape(self, text: str, start: int) -> tuple[Dim, ...] | None:
         if text.strip() == "*":
@@ -357,6 +359,8 @@ class _Parser(Scanner):
         token = self.next()
         if token.text[0] == '"':
             return _label(token.text)
+        if token.text in _DTYPES and self.at("["):
+            return self.tensor_type(token.start, token.text)
         if token.text == "complex":
             self.expect("(")
             parts = self.items(")", lambda: self.attribute(words))

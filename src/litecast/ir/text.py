@@ -28,7 +28,7 @@ from litecast.ir.op import Op
 from litecast.ir.parser import parse_graph, parse_model
 from litecast.ir.types import Blockwise, Dim, DType, Quant, Sym, TensorType
 
-__all__ = ["INLINE_LIMIT", "parse_graph", "parse_model", "print_graph", "print_model"]
+__all__ = ["INLINE_LIMIT", "parse_graph", "parse_model", "print_graph", "print_model", "print_place"]
 
 INLINE_LIMIT = 16
 """Constants of at most this many elements are printed with their contents."""
@@ -65,6 +65,15 @@ def print_model(model: Model, constants: dict[str, Any] | None = None, *, locati
     return "".join(line + "\n" for line in printer.lines)
 
 
+def print_place(graph: Graph, node: Node | None, before: int = 3) -> str:
+    """Return the lines of the text around a node (its first lines where `node` is None), for error messages."""
+    printer = _Printer(None, locations=True)
+    printer.graphs(_distinct(walk(graph)))
+    line = printer.places.get(node, 1) if node is not None else 1
+    first = max(line - before, 1)
+    return "\n".join([printer.lines[0], *["  ..."] * (first > 1), *printer.lines[first : line + 1]])
+
+
 def _distinct(graphs: Iterable[Graph]) -> list[Graph]:
     return list({id(graph): graph for graph in graphs}.values())
 
@@ -87,6 +96,7 @@ class _Names:
 class _Printer:
     def __init__(self, constants: dict[str, Any] | None, locations: bool) -> None:
         self.lines: list[str] = []
+        self.places: dict[Node, int] = {}
         self.constants: dict[str, Any] = {} if constants is None else constants
         self.locations = locations
         self.references = {id(thing): name for name, thing in self.constants.items()}
@@ -133,6 +143,7 @@ class _Printer:
         declared: set[Value] = set()
         for node in graph.nodes:
             self.declare((*_scales((*node.inputs, *node.outputs)), *node.inputs), declared)
+            self.places[node] = len(self.lines)
             self.lines.append("  " + self.node(node))
         self.declare((*_scales(graph.outputs), *graph.outputs), declared)
         self.lines.append("}")
@@ -162,14 +173,16 @@ class _Printer:
         return self.names.spelled.get(value) or self.constant(value)
 
     def type(self, value: Value) -> str:
-        text = type_text(value.type)
-        if value.type.quant is not None:
-            text += f" q({self.quant(value.type.quant)})"
+        text = self.tensor_type(value.type)
         if value.is_variable:
             text += " variable"
         if value.sparsity is not None:
             text += f" sparsity({self.reference(value.sparsity)})"
         return text
+
+    def tensor_type(self, type: TensorType) -> str:
+        text = type_text(type)
+        return text if type.quant is None else f"{text} q({self.quant(type.quant)})"
 
     def quant(self, quant: Quant) -> str:
         parts = [
@@ -222,6 +235,8 @@ class _Printer:
             return contents.name
         if isinstance(contents, np.generic):
             contents = contents.item()
+        if isinstance(contents, TensorType):
+            return self.tensor_type(contents)
         if isinstance(contents, Graph):
             return "@" + self.graph_names.spelled[contents]
         if isinstance(contents, (tuple, list)):
