@@ -1,0 +1,30 @@
+"""The one FlexBuffer that the writer needs: the options of a select TF op."""
+
+from __future__ import annotations
+
+import struct
+
+__all__ = ["flex_options"]
+
+# Packed type bytes of the FlexBuffers format: (type << 2) | log2(width in bytes); all widths are 4 here.
+_STRING, _VECTOR = (5 << 2) | 2, (10 << 2) | 2
+
+
+def flex_options(name: str, node_def: bytes) -> bytes:
+    """Return the FlexBuffer vector [name, serialized NodeDef] that the delegate reads (delegates/flex/kernel.cc).
+
+    Both are FlexBuffer strings, the second of arbitrary bytes (which is why the library's Builder does not serve).
+    """
+    content = bytearray()
+    places = []
+    for text in (name.encode(), node_def):
+        content += struct.pack("<I", len(text))
+        places.append(len(content))
+        content += text + bytes(4 - len(text) % 4)
+    content += struct.pack("<I", len(places))
+    vector = len(content)
+    for place in places:
+        content += struct.pack("<I", len(content) - place)
+    content += bytes([_STRING] * len(places) + [0] * (-len(places) % 4))
+    content += struct.pack("<IBB", len(content) - vector, _VECTOR, 4)
+    return bytes(content)
