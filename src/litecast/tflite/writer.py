@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from litecast.errors import InternalError, Unsupported, UnsupportedError
-from litecast.ir.graph import Graph, Lazy, Loc, Model, Node, Value
+from litecast.ir.graph import Graph, Loc, Model, Node, Value
 from litecast.ir.op import Op
 from litecast.ir.types import Blockwise, DType, Quant
 from litecast.ops.custom import Builtin, Custom, Flex, Opaque
@@ -130,7 +130,8 @@ def encoding(op: Op) -> Encoding:
         return Encoding(CUSTOM, f"Flex{op.op_name}", custom_options=flex_options(op.op_name, op.node_def))
     if op.code < 0:
         raise InternalError(f"{op.name} is no operation of the file format")
-    return Encoding(op.code, options=op.options, items=tuple((f.name, getattr(op, f.name)) for f in fields(op)))
+    written = [field.name for field in fields(op) if field.metadata.get("option", True)]
+    return Encoding(op.code, options=op.options, items=tuple((name, getattr(op, name)) for name in written))
 
 
 class Placeholder:
@@ -387,7 +388,7 @@ def _quantization(quant: Quant, tensors: dict[int, int]) -> Any:
         result.details = table(
             "BlockwiseQuantization",
             scales=tensors[id(details.scales)],
-            zeroPoints=0 if details.zero_points is None else tensors[id(details.zero_points)],
+            zeroPoints=-1 if details.zero_points is None else tensors[id(details.zero_points)],
             blockSize=details.block_size,
         )
     return result
