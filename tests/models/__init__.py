@@ -109,5 +109,8 @@ def build(name: str) -> Path:
     getattr(importlib.import_module(f"tests.models.{model.module}"), model.function)(unfinished)
     (unfinished / "stamp").write_text(wanted)
     shutil.rmtree(folder, ignore_errors=True)
-    unfinished.rename(folder)
+    try:
+        unfinished.rename(folder)
+    except OSError:  # another test process built it in the meantime
+        shutil.rmtree(unfinished)
     return folder

@@ -101,6 +101,9 @@ def vgg16(folder: Path) -> None:
     """VGG16's convolutions at 96 with a 512-wide head: the usual one is 490 MB, and adds no operation."""
     keras.utils.set_random_seed(7)
     body = applications.VGG16(weights=None, include_top=False, input_shape=(96, 96, 3))
+    for layer in body.layers:
+        if isinstance(layer, layers.Conv2D):  # no batch norm here: keep the signal as strong as it came
+            layer.kernel.assign(np.sqrt(2) * np.array(layer.kernel))
     x = layers.Flatten(name="flatten")(body.output)
     x = layers.Dense(512, "relu", name="fc1")(x)
     x = layers.Dense(512, "relu", name="fc2")(x)

@@ -48,7 +48,7 @@ def settle(model: keras.Model, inputs: Array, seed: int = 2) -> None:
         norm.moving_variance.assign(variance * rng.uniform(0.6, 1.6, variance.shape) + 1e-3)
 
 
-def spread_logits(model: keras.Model, inputs: Array, wanted: float = 2.0) -> None:
+def spread_logits(model: keras.Model, inputs: Array, wanted: float = 1.0) -> None:
     """Scale the last layer with a kernel so that its logits have the deviation `wanted`: no flat softmax."""
     head = next(layer for layer in reversed(model.layers) if hasattr(layer, "kernel"))
     features = keras.Model(model.input, head.input)(inputs, training=False)
