@@ -1,0 +1,235 @@
+"""The public functions: load a source, convert it, save it, run it and verify it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from os import PathLike, fspath
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from litecast.compare import TOLERANCE, Step, Verification, check, read_reference
+from litecast.errors import ConvertError, FormatError
+from litecast.files import replacing
+from litecast.ir.graph import Model
+from litecast.report import Report, SignatureInfo, describe, op_counts, weight_bytes
+
+if TYPE_CHECKING:
+    from litecast.tflite.runtime import Runtime
+
+__all__ = ["Converted", "convert", "load", "save", "verify"]
+
+Source = str | PathLike[str]
+Progress = Callable[[str], None]
+
+
+class Converted:
+    """A converted model: a `.tflite` in a temporary file that lives as long as this object, and the report.
+
+    Calling it runs it in LiteRT: `converted(image)` or `converted(image=image)` for a single signature, else with
+    `signature=`. It returns the outputs by name. One interpreter serves all calls, so variables keep their state.
+    """
+
+    def __init__(self, path: Path, report: Report) -> None:
+        self.path = path
+        self.report = report
+        self._runtime: Runtime | None = None
+
+    @property
+    def content(self) -> bytes:
+        """The bytes of the `.tflite`."""
+        return self.path.read_bytes()
+
+    @property
+    def signatures(self) -> dict[str, SignatureInfo]:
+        """Inputs and outputs of every signature, in the model's order."""
+        return self.report.signatures
+
+    @property
+    def runtime(self) -> Runtime:
+        """The interpreter that calls run on."""
+        if self._runtime is None:
+            from litecast.tflite.runtime import Runtime
+
+            self._runtime = Runtime(self.path)
+        return self._runtime
+
+    def save(self, path: Source) -> Path:
+        """Write the `.tflite` to `path` (whole or not at all) and return the path."""
+        import shutil
+
+        with replacing(path) as temporary:
+            shutil.copyfile(self.path, temporary)
+        return Path(path)
+
+    def __call__(self, *inputs: Any, signature: str | None = None, **named: Any) -> dict[str, Any]:
+        """Run a signature on arrays, in the model's order or by name; return its outputs by name."""
+        if inputs and named:
+            raise ConvertError("give the inputs either in order or by name")
+        return self.runtime.run(named or list(inputs), signature=signature)
+
+
+def load(
+    source: Source,
+    *,
+    signatures: Sequence[str] | None = None,
+    tags: str | Sequence[str] | None = None,
+    shapes: Mapping[str, Sequence[int | None]] | None = None,
+    batch: int | None = None,
+) -> Model:
+    """Read a SavedModel (directory or URL) or a `.tflite` file into the IR, without optimising it.
+
+    `signatures`, `tags`, `shapes` and `batch` apply to SavedModels (see `convert`); ConvertError where a `.tflite`
+    is given any of them. Raises FormatError for what is missing, broken or neither.
+    """
+    if _is_tflite(source):
+        if signatures or tags or shapes or batch is not None:
+            raise ConvertError("signatures, tags, shapes and batch apply to SavedModels, not to a .tflite file")
+        from litecast.tflite.reader import read
+
+        return read(source)
+    from litecast.frontend.tensorflow.model import trace_saved_model
+    from litecast.frontend.tensorflow.saved_model import read_saved_model
+    from litecast.tflite.runtime import evaluate
+
+    return trace_saved_model(
+        read_saved_model(source, tags), signatures=signatures, shapes=shapes, batch=batch, run=evaluate
+    )
+
+
+def convert(
+    source: Source,
+    *,
+    output: Source | None = None,
+    signatures: Sequence[str] | None = None,
+    tags: str | Sequence[str] | None = None,
+    shapes: Mapping[str, Sequence[int | None]] | None = None,
+    batch: int | None = None,
+    reference: Source | None = None,
+    tolerance: float = TOLERANCE,
+    conversion_metadata: bool = True,
+    progress: Progress | None = None,
+) -> Converted:
+    """Convert a SavedModel to a `.tflite`, check it, and return it.
+
+    Args:
+        source: a SavedModel directory or URL, or a `.tflite` file to optimise again.
+        output: where to write the result, whole or not at all; None: a temporary file.
+        signatures: keys of the signatures to convert; None: all.
+        tags: the tags of the meta graph; None: `serve`, or the only one.
+        shapes: shapes of inputs by name, None or -1 for a dimension that stays dynamic.
+        batch: size of dimension 0 of every input where it is unknown.
+        reference: an `.npz` of inputs and outputs that the result is compared with; a mismatch raises ConvertError.
+        tolerance: relative error (max|a-b| / max|reference|) that the comparison allows.
+        conversion_metadata: write the `CONVERSION_METADATA` entry.
+        progress: called with the name of each phase as it starts.
+
+    The result always passes the IR verifier and is allocated by LiteRT (memory-mapped, without delegates).
+    Raises FormatError for a bad file and UnsupportedError listing all that cannot be converted.
+    """
+    report = Report(source=fspath(source))
+    started = progress or (lambda phase: None)
+
+    def phase(name: str) -> Any:
+        started(name)
+        return report.phase(name)
+
+    with phase("read"):
+        model = load(source, signatures=signatures, tags=tags, shapes=shapes, batch=batch)
+    _optimise(model, report, phase)
+    if output is None:
+        path = _temporary_path()
+        converted = Converted(path, report)
+        weakref.finalize(converted, path.unlink, missing_ok=True)
+        _finish(model, path, report, phase, conversion_metadata, reference, tolerance)
+        return converted
+    with replacing(output) as temporary:
+        _finish(model, temporary, report, phase, conversion_metadata, reference, tolerance)
+    return Converted(Path(output), report)
+
+
+def _optimise(model: Model, report: Report, phase: Callable[[str], Any]) -> None:
+    from litecast.ir.verify import verify as verify_ir
+    from litecast.passes import optimize
+    from litecast.tflite.runtime import evaluate
+
+    with phase("optimise"):
+        report.rewrites = dict(optimize(model, run=evaluate))
+    with phase("verify"):
+        verify_ir(model)
+    report.signatures = describe(model)
+    report.ops = op_counts(model)
+    report.weights = weight_bytes(model)
+
+
+def _finish(
+    model: Model,
+    path: Path,
+    report: Report,
+    phase: Callable[[str], Any],
+    conversion_metadata: bool,
+    reference: Source | None,
+    tolerance: float,
+) -> None:
+    """Write the model to `path`, let LiteRT allocate it, and compare it with the reference."""
+    from litecast.tflite.metadata import min_runtime
+    from litecast.tflite.runtime import Runtime
+    from litecast.tflite.writer import write_to
+
+    with phase("write"):
+        with open(path, "w+b") as file:
+            write_to(model, file, conversion_metadata=conversion_metadata)
+        report.size = path.stat().st_size
+        report.min_runtime = min_runtime(model)
+    with phase("allocate"):
+        Runtime(path, delegate=False).allocate()
+    if reference is not None:
+        with phase("compare"):
+            result = check(Runtime(path), read_reference(reference), tolerance)
+        if not result.ok:
+            worst = result.worst
+            raise ConvertError(
+                f"the result differs from {fspath(reference)}: output {worst.output} in step {worst.step} has relative "
+                f"error {worst.relative:.3g}, allowed is {tolerance:g}" + (f" ({worst.note})" if worst.note else "")
+            )
+
+
+def save(model: Model, path: Source, *, conversion_metadata: bool = True) -> Path:
+    """Write a Model as a `.tflite`, whole or not at all, and return the path."""
+    from litecast.tflite.writer import write_to
+
+    with replacing(path) as temporary, open(temporary, "w+b") as file:
+        write_to(model, file, conversion_metadata=conversion_metadata)
+    return Path(path)
+
+
+def verify(
+    model: Source | bytes | Converted, reference: Source | Sequence[Step], *, tolerance: float = TOLERANCE
+) -> Verification:
+    """Run a `.tflite` (path, bytes or Converted) on the steps of a reference and compare all outputs named there."""
+    from litecast.tflite.runtime import Runtime
+
+    steps = read_reference(reference) if isinstance(reference, (str, os.PathLike)) else list(reference)
+    runtime = Runtime(model.path if isinstance(model, Converted) else model)
+    return check(runtime, steps, tolerance)
+
+
+def _is_tflite(source: Source) -> bool:
+    """Whether a path is a `.tflite`: by the file identifier, or by its name where it is too short to have one."""
+    path = Path(fspath(source))
+    if not path.is_file():
+        return False
+    try:
+        with path.open("rb") as file:
+            start = file.read(8)
+    except OSError as error:
+        raise FormatError(path, f"cannot be read ({error.strerror})") from error
+    return start[4:] == b"TFL3" or path.suffix == ".tflite"
+
+
+def _temporary_path() -> Path:
+    handle, name = tempfile.mkstemp(suffix=".tflite", prefix="litecast-")
+    os.close(handle)
+    return Path(name)

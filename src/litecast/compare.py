@@ -1,0 +1,136 @@
+"""Compare a model's results with reference values: relative error means max|a-b| / max|reference|, everywhere."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from litecast.errors import ConvertError, FormatError
+
+if TYPE_CHECKING:
+    from litecast.tflite.runtime import Runtime
+
+__all__ = ["TOLERANCE", "OutputCheck", "Step", "Verification", "check", "compare", "read_reference"]
+
+TOLERANCE = 1e-4
+"""Relative error below which an output counts as equal."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One call of a signature (None: the only one) with the outputs it must give. Steps run in order, for state."""
+
+    name: str
+    signature: str | None
+    inputs: dict[str, np.ndarray]
+    outputs: dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class OutputCheck:
+    """How one output compares with its reference; `note` says what makes the comparison impossible."""
+
+    step: str
+    signature: str | None
+    output: str
+    max_abs: float
+    relative: float
+    cosine: float
+    ok: bool
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The checks of all outputs of all steps against one tolerance."""
+
+    checks: tuple[OutputCheck, ...]
+    tolerance: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether every output is within the tolerance."""
+        return all(item.ok for item in self.checks)
+
+    @property
+    def worst(self) -> OutputCheck:
+        """The check with the largest relative error."""
+        return max(self.checks, key=lambda item: (not item.ok, np.nan_to_num(item.relative, nan=np.inf)))
+
+
+def compare(actual: Any, reference: Any, tolerance: float = TOLERANCE) -> tuple[float, float, float, bool, str]:
+    """Return (max abs error, relative error, cosine, within tolerance, note) of two arrays.
+
+    NaN equals NaN and an infinity itself. Strings and booleans must be equal. Where all of the reference is zero, the
+    absolute error is the relative one.
+    """
+    actual, reference = np.asarray(actual), np.asarray(reference)
+    if actual.shape != reference.shape:
+        return np.inf, np.inf, 0.0, False, f"shape {list(actual.shape)}, the reference has {list(reference.shape)}"
+    if actual.dtype.kind in "OSU" or reference.dtype.kind in "OSU":
+        same = bool(np.array_equal(actual.astype(object), reference.astype(object)))
+        return (0.0, 0.0, 1.0, True, "") if same else (np.inf, np.inf, 0.0, False, "strings differ")
+    if reference.size == 0:
+        return 0.0, 0.0, 1.0, True, ""
+    kind = np.complex128 if "c" in (actual.dtype.kind, reference.dtype.kind) else np.float64
+    one, two = actual.astype(kind).ravel(), reference.astype(kind).ravel()
+    finite = np.isfinite(one) & np.isfinite(two)
+    alike = finite | (one == two) | (np.isnan(one) & np.isnan(two))
+    if not alike.all():
+        return np.inf, np.inf, 0.0, False, f"{int((~alike).sum())} of {one.size} values are not finite where the other's are"
+    one, two = one[finite], two[finite]
+    error = float(np.abs(one - two).max(initial=0.0))
+    largest = float(np.abs(two).max(initial=0.0))
+    relative = error / largest if largest else error
+    norms = float(np.linalg.norm(one) * np.linalg.norm(two))
+    cosine = float(np.abs(np.vdot(two, one)) / norms) if norms else float(error == 0)
+    return error, relative, cosine, relative <= tolerance, ""
+
+
+def check(runtime: Runtime, steps: list[Step], tolerance: float = TOLERANCE) -> Verification:
+    """Run the steps in order on one runtime and compare every output that a step names."""
+    checks = []
+    for step in steps:
+        results = runtime.run(step.inputs, signature=step.signature)
+        missing = [name for name in step.outputs if name not in results]
+        if missing:
+            raise ConvertError(
+                f"the reference names an output {missing[0]!r} that the model does not have; it has: {', '.join(results)}"
+            )
+        for name, reference in step.outputs.items():
+            max_abs, relative, cosine, ok, note = compare(results[name], reference, tolerance)
+            checks.append(OutputCheck(step.name, step.signature, name, max_abs, relative, cosine, ok, note))
+    if not checks:
+        raise ConvertError("the reference holds no outputs to compare with")
+    return Verification(tuple(checks), tolerance)
+
+
+def read_reference(path: str | PathLike[str]) -> list[Step]:
+    """Read the steps of an `.npz`: keys `STEP::SIGNATURE::in|out::NAME`, or `in::NAME` and `out::NAME` for one step.
+
+    Steps run in the order of their names. A key `meta` is free text. Raises FormatError for a missing or broken file
+    and for keys of another form.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {key: archive[key] for key in archive.files if key != "meta"}
+    except FileNotFoundError:
+        raise FormatError(path, "there is no such file") from None
+    except Exception as error:  # numpy raises many kinds for a broken archive
+        raise FormatError(path, f"cannot be read as an .npz ({error})") from error
+    steps: dict[tuple[str, str | None], Step] = {}
+    for key, array in arrays.items():
+        place = _PLACE.fullmatch(key)
+        if place is None:
+            raise FormatError(path, f"key {key!r} has not the form STEP::SIGNATURE::in|out::NAME")
+        call = (place["step"] or "0", place["signature"])
+        step = steps.setdefault(call, Step(*call, {}, {}))
+        (step.inputs if place["side"] == "in" else step.outputs)[place["name"]] = array
+    return sorted(steps.values(), key=lambda step: (len(step.name), step.name) if step.name.isdigit() else (99, step.name))
+
+
+_PLACE = re.compile(r"(?:(?P<step>.+?)::(?P<signature>.+?)::)?(?P<side>in|out)::(?P<name>.+)")

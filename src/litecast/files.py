@@ -1,0 +1,49 @@
+"""Files written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from os import PathLike
+from pathlib import Path
+
+from litecast.errors import FormatError
+
+__all__ = ["replacing"]
+
+
+@contextmanager
+def replacing(path: str | PathLike[str]) -> Iterator[Path]:
+    """Give the path of a new file beside `path` that takes its place when the block ends, and vanishes if it raises.
+
+    Raises FormatError where the directory is missing or cannot be written.
+    """
+    target = Path(path)
+    try:
+        if target.is_dir():
+            raise IsADirectoryError(21, "is a directory")
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        os.close(handle)
+    except OSError as error:
+        raise FormatError(target, f"cannot be written ({error.strerror})") from error
+    temporary = Path(name)
+    try:
+        yield temporary
+        _adopt_mode(temporary, target)
+        os.replace(temporary, target)
+    except OSError as error:
+        raise FormatError(target, f"cannot be written ({error.strerror or error})") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _adopt_mode(temporary: Path, target: Path) -> None:
+    """Give the new file the mode of the one it replaces, or the one that a plain `open` would give."""
+    if target.exists():
+        os.chmod(temporary, target.stat().st_mode & 0o777)
+        return
+    mask = os.umask(0)
+    os.umask(mask)
+    os.chmod(temporary, 0o666 & ~mask)

@@ -1,0 +1,216 @@
+"""A SavedModel as a Model: variables restored, every signature traced into a graph of its own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from litecast.errors import ConvertError, Unsupported, UnsupportedError
+from litecast.frontend.tensorflow import ops  # noqa: F401  (fills the importer table)
+from litecast.frontend.tensorflow.attributes import dtype_of
+from litecast.frontend.tensorflow.object_graph import ObjectGraph, TensorSpec
+from litecast.frontend.tensorflow.saved_model import SavedModelSource, Signature
+from litecast.frontend.tensorflow.state import Variable, init_graph
+from litecast.frontend.tensorflow.tracer import Frame, Tracer, node_name
+from litecast.ir import graph as ir
+from litecast.ir.builder import Builder, Runner
+from litecast.ir.graph import Graph, Value
+from litecast.ir.types import Dim, Sym, TensorType
+from litecast.lib.complex import Complex, as_complex, to_tensor
+
+__all__ = ["trace_saved_model"]
+
+ROUNDS = 10
+"""Traces after which no further variable may turn out to be written."""
+
+
+def trace_saved_model(
+    source: SavedModelSource,
+    *,
+    signatures: Sequence[str] | None = None,
+    shapes: Mapping[str, Sequence[int | None]] | None = None,
+    batch: int | None = None,
+    run: Runner | None = None,
+) -> ir.Model:
+    """Trace the signatures (default: all) of a SavedModel.
+
+    `shapes` fixes inputs by name (None or -1: still unknown), `batch` dimension 0 of every input where it is unknown.
+    Raises UnsupportedError listing all that has no importer, ConvertError for an unknown signature or input.
+    """
+    chosen = _choose(source, signatures)
+    _check_inputs(chosen, shapes or {})
+    tracer = Tracer(source.functions, source.op_defs, run, source.checkpoint if source.has_variables else None)
+    _initialise(tracer, source)
+    for _ in range(ROUNDS):
+        tracer.retrace = False
+        tracer.missing.clear()
+        traced = _trace_all(tracer, source, chosen, shapes or {}, batch)
+        if not tracer.retrace:
+            break
+    if tracer.missing:
+        raise UnsupportedError(dict.fromkeys(tracer.missing))
+    return ir.Model(traced, init_graph(list(tracer.variables.values()), run))
+
+
+def _choose(source: SavedModelSource, wanted: Sequence[str] | None) -> list[Signature]:
+    found = ", ".join(source.signatures) or "none"
+    if wanted is None:
+        if not source.signatures:
+            raise ConvertError(
+                f"{source.url}: the SavedModel has no signature, so nothing says what its inputs are. "
+                "Save it with tf.saved_model.save(model, path, signatures=...)"
+            )
+        return list(source.signatures.values())
+    unknown = [key for key in wanted if key not in source.signatures]
+    if unknown:
+        raise ConvertError(f"{source.url}: no signature {unknown[0]!r}; the model has: {found}")
+    return [source.signatures[key] for key in wanted]
+
+
+def _check_inputs(signatures: Sequence[Signature], shapes: Mapping[str, Any]) -> None:
+    names = {name for signature in signatures for name in signature.inputs}
+    for name in shapes:
+        if name not in names:
+            raise ConvertError(f"a shape is given for {name!r}, which is no input; the inputs are: {', '.join(sorted(names))}")
+
+
+def _initialise(tracer: Tracer, source: SavedModelSource) -> None:
+    """Restore the variables and run the initialiser, by tracing them into a graph that is thrown away."""
+    b = Builder(Graph("init"), tracer.run)
+    tracer.initialising = True
+    if source.restore is not None and source.has_variables:
+        prefix = b.const(np.array(b"variables", object))
+        frame = Frame(source.nodes, {node_name(source.restore.filename): prefix})
+        tracer.evaluate(b, frame, [], [source.restore.op])
+        if tracer.missing:
+            raise UnsupportedError(dict.fromkeys(tracer.missing))
+    if source.init_op is not None:
+        assets = {node_name(asset.tensor): b.const(np.array(str(asset.path).encode(), object)) for asset in source.assets}
+        tracer.evaluate(b, Frame(source.nodes, assets), [], [source.init_op])
+        tracer.missing.clear()  # what only an initialiser needs is reported where a signature reads it
+    tracer.initialising = False
+
+
+def _trace_all(
+    tracer: Tracer, source: SavedModelSource, chosen: Sequence[Signature], shapes: Mapping[str, Any], batch: int | None
+) -> dict[str, ir.Signature]:
+    traced: dict[str, ir.Signature] = {}
+    entries: dict[Any, ir.Signature] = {}
+    for signature in chosen:
+        entry = _entry(source, signature)
+        if entry not in entries:
+            entries[entry] = _trace(tracer, source, signature, shapes, batch)
+        traced[signature.key] = entries[entry]
+    return traced
+
+
+def _entry(source: SavedModelSource, signature: Signature) -> Any:
+    """Return what tells whether two signatures are one: the function behind their wrappers, and their names."""
+    calls = set()
+    for name, spec in signature.outputs.items():
+        node = source.nodes.get(node_name(spec.name))
+        wrapper = None if node is None or "f" not in node.attr else source.functions.get(node.attr["f"].func.name)
+        inner = [] if wrapper is None else [n for n in wrapper.node_def if "f" in n.attr]
+        if node is None or len(inner) != 1:
+            return signature.key
+        call = (inner[0].attr["f"].func.name, tuple(inner[0].input), tuple(node.input[len(signature.inputs) :]))
+        calls.add((name, spec.name.partition(":")[2], tuple(sorted(wrapper.ret.items())), call))
+    return (frozenset(calls), tuple(signature.inputs), tuple(signature.outputs))
+
+
+def _trace(
+    tracer: Tracer, source: SavedModelSource, signature: Signature, shapes: Mapping[str, Any], batch: int | None
+) -> ir.Signature:
+    b = Builder(Graph(signature.key), tracer.run)
+    inputs, outputs = _input_order(source, signature), sorted(signature.outputs, key=_natural)
+    arguments: dict[str, Any] = {}
+    for name in inputs:
+        spec = _tensor(signature.inputs[name], signature, name)
+        value = b.add_input(_input_type(name, spec, shapes.get(name), batch), f"{signature.key}_{name}:0")
+        arguments[node_name(spec.name)] = as_complex(b, value) if value.dtype.is_complex else value
+    references = [_tensor(signature.outputs[name], signature, name).name for name in outputs]
+    results = tracer.evaluate(b, Frame(source.nodes, arguments), references)
+    b.graph.set_outputs(_as_output(b, result, reference) for result, reference in zip(results, references, strict=True))
+    return ir.Signature(b.graph, inputs, outputs)
+
+
+def _tensor(spec: TensorSpec, signature: Signature, name: str) -> TensorSpec:
+    if spec.components:
+        raise UnsupportedError(
+            Unsupported(
+                "composite tensor",
+                f"{name} of signature {signature.key} is a sparse or ragged tensor, which TFLite does not have",
+                hint="export a signature over dense tensors",
+            )
+        )
+    return spec
+
+
+def _input_type(name: str, spec: TensorSpec, fixed: Sequence[int | None] | None, batch: int | None) -> TensorType:
+    dtype = dtype_of(spec.dtype)
+    declared = spec.shape if fixed is None else tuple(-1 if dim is None else dim for dim in fixed)
+    if declared is None:
+        raise ConvertError(f"input {name} has no known rank: give its shape, as in --shape {name}=1,224,224,3")
+    if spec.shape is not None:
+        misfit = len(spec.shape) != len(declared) or any(
+            theirs not in (-1, ours) for theirs, ours in zip(spec.shape, declared, strict=True) if theirs != -1
+        )
+        if misfit:
+            raise ConvertError(f"input {name} has shape {_shown(spec.shape)}, which {_shown(declared)} does not fit")
+    dims: list[Dim] = [Sym(f"{name}_{axis}") if dim < 0 else dim for axis, dim in enumerate(declared)]
+    if batch is not None and dims and isinstance(dims[0], Sym):
+        dims[0] = batch
+    return TensorType(dtype, tuple(dims))
+
+
+def _shown(shape: Sequence[int]) -> str:
+    return "[" + ",".join("?" if dim < 0 else str(dim) for dim in shape) + "]"
+
+
+def _as_output(b: Builder, result: Any, reference: str) -> Value:
+    if isinstance(result, Variable):
+        result = result.read(b)
+    if isinstance(result, Complex):
+        result = to_tensor(b, result)
+    if not isinstance(result, Value):
+        raise ConvertError(f"the output {reference} is no tensor but a {type(result).__name__}")
+    if result.producer is not None and result.use_count == 0:
+        result.name = reference
+    return result
+
+
+def _natural(name: str) -> list[Any]:
+    """Sort output_2 before output_10."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
+
+
+def _input_order(source: SavedModelSource, signature: Signature) -> list[str]:
+    """Return the input names in the order of the user's function, which only the object graph remembers."""
+    names = set(signature.inputs)
+    if source.object_graph is not None:
+        for order in _argument_orders(source.object_graph):
+            if len(order) == len(names) and set(order) == names:
+                return order
+        return sorted(names, key=_natural)
+    position = {name: index for index, name in enumerate(source.nodes)}
+    return sorted(names, key=lambda name: position.get(node_name(signature.inputs[name].name), 0))
+
+
+def _argument_orders(objects: ObjectGraph) -> list[list[str]]:
+    """Return the tensor names of every function's arguments, in order; the signature wrappers, sorted by name, last."""
+    orders = []
+    for function in objects.functions():
+        for name in function.concrete_functions:
+            specs = _flatten(objects.concrete_function(name).inputs)
+            orders.append((function.path.startswith("signatures"), [spec.name for spec in specs]))
+    return [order for _, order in sorted(orders, key=lambda pair: pair[0])]
+
+
+def _flatten(structure: Any) -> list[TensorSpec]:
+    if isinstance(structure, TensorSpec):
+        return [structure]
+    items = structure.values() if isinstance(structure, dict) else structure
+    return [spec for item in items for spec in _flatten(item)] if isinstance(structure, (dict, list, tuple)) else []

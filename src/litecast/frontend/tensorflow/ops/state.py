@@ -1,0 +1,117 @@
+"""Importers of variables (TensorFlow 2 resources and TensorFlow 1 references) and of checkpoint reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from litecast.errors import ConvertError, Unsupported, UnsupportedError
+from litecast.frontend.tensorflow.importer import tf
+from litecast.frontend.tensorflow.state import Variable
+from litecast.ir.builder import Builder
+from litecast.ir.graph import Value
+from litecast.ir.op import Op
+from litecast.ir.types import DType
+from litecast.lib import array, index
+from litecast.ops import Add, Sub
+
+
+@tf("VarHandleOp", "VariableV2", "Variable", harmless=("debug_name",))
+def var_handle_op(
+    b: Builder, *, tracer: Any, node: Any, dtype: DType, shape: Any, container: str = "", shared_name: str = ""
+) -> Variable:
+    """A variable of the model, known by its shared name (its node name where it has none)."""
+    variable: Variable = tracer.variable(f"{container}{shared_name or node.name}", dtype, shape)
+    return variable
+
+
+@tf("ReadVariableOp", harmless=("dtype",))
+def read_variable_op(b: Builder, variable: Variable) -> Value:
+    """The contents of a variable."""
+    return variable.read(b)
+
+
+@tf("AssignVariableOp", "Assign", harmless=("dtype", "validate_shape", "use_locking"))
+def assign_variable_op(b: Builder, variable: Variable, x: Any) -> Variable:
+    """Write a variable."""
+    variable.assign(b, value_of(b, x))
+    return variable
+
+
+def value_of(b: Builder, x: Any) -> Any:
+    """Return what an operand holds: a TensorFlow 1 reference is read where a tensor is wanted."""
+    return x.read(b) if isinstance(x, Variable) else x
+
+
+def _update(op: Op) -> Callable[..., Variable]:
+    def update(b: Builder, variable: Variable, x: Value) -> Variable:
+        variable.assign(b, b(op, variable.read(b), x))
+        return variable
+
+    return update
+
+
+for _names, _op in {("AssignAddVariableOp", "AssignAdd"): Add(), ("AssignSubVariableOp", "AssignSub"): Sub()}.items():
+    tf(*_names, harmless=("dtype", "use_locking"))(_update(_op))
+
+
+@tf("VarIsInitializedOp", "IsVariableInitialized", harmless=("dtype",))
+def var_is_initialized_op(b: Builder, variable: Variable) -> Value:
+    """Whether a variable has a value: all that a checkpoint restores have."""
+    return b.const(np.bool_(variable.initial is not None or variable.mutable))
+
+
+@tf("VariableShape")
+def variable_shape(b: Builder, variable: Variable, *, out_type: DType = DType.INT32) -> Value:
+    """The shape of a variable."""
+    return array.cast(b, array.shape(b, variable.read(b)), out_type)
+
+
+@tf("ResourceGather", harmless=("dtype",))
+def resource_gather(b: Builder, variable: Variable, indices: Value, *, batch_dims: int = 0) -> Value:
+    """Rows of a variable."""
+    return array.gather(b, variable.read(b), indices, batch_dims, batch_dims)
+
+
+@tf("ResourceGatherNd", harmless=("dtype",))
+def resource_gather_nd(b: Builder, variable: Variable, indices: Value) -> Value:
+    """Elements of a variable by index tuples."""
+    return index.gather_nd(b, variable.read(b), indices)
+
+
+@tf("ResourceScatterNdUpdate", "ResourceScatterNdAdd", harmless=("use_locking",))
+def resource_scatter_nd(b: Builder, variable: Variable, indices: Value, updates: Value, *, op: str) -> None:
+    """Write or add elements of a variable by index tuples."""
+    scatter = index.tensor_scatter_add if op.endswith("Add") else index.tensor_scatter_update
+    variable.assign(b, scatter(b, variable.read(b), indices, updates))
+
+
+@tf("ResourceScatterUpdate", "ResourceScatterAdd", harmless=("dtype",))
+def resource_scatter(b: Builder, variable: Variable, indices: Value, updates: Value, *, op: str) -> None:
+    """Write or add rows of a variable."""
+    scatter = index.tensor_scatter_add if op.endswith("Add") else index.tensor_scatter_update
+    variable.assign(b, scatter(b, variable.read(b), array.expand_dims(b, indices, indices.rank), updates))
+
+
+@tf("ResourceStridedSliceAssign")
+def resource_strided_slice_assign(
+    b: Builder, variable: Variable, begin: Value, end: Value, strides: Value, x: Value, *, begin_mask: int = 0,
+    end_mask: int = 0, ellipsis_mask: int = 0, new_axis_mask: int = 0, shrink_axis_mask: int = 0
+) -> None:  # fmt: skip
+    """Write a slice of a variable."""
+    masks = (begin_mask, end_mask, ellipsis_mask, new_axis_mask, shrink_axis_mask)
+    variable.assign(b, index.strided_slice_update(b, variable.read(b), begin, end, strides, x, *masks))
+
+
+@tf("RestoreV2")
+def restore_v2(b: Builder, prefix: Value, names: Value, slices: Value, *, tracer: Any, dtypes: list[DType]) -> list[Value]:
+    """Tensors of the checkpoint, by name, as memory-mapped constants."""
+    if tracer.checkpoint is None:
+        raise ConvertError("the graph restores variables but the model has no checkpoint (variables/variables.index)")
+    if any(names_ for names_ in slices.array()):
+        raise UnsupportedError(Unsupported("RestoreV2", "it restores slices of variables (shape_and_slices)"))
+    return [b.const(tracer.checkpoint.tensor(name.decode()), name.decode()) for name in names.array()]
+
+

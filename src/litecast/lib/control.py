@@ -1,0 +1,165 @@
+"""Loops and branches: Python functions traced into subgraphs that capture nothing.
+
+State is made of values: a TensorList or complex pair is its leaves, any other Python object passes through unchanged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from litecast.errors import Unsupported, UnsupportedError
+from litecast.ir.builder import Builder
+from litecast.ir.graph import Value
+from litecast.ir.types import Sym, TensorType
+from litecast.lib.lists import TensorList
+from litecast.ops import If, While
+
+__all__ = ["branch", "while_loop"]
+
+Traced = Callable[..., Sequence[Any]]
+ROUNDS = 8
+"""Traces after which the types of a loop's state must have settled."""
+
+
+def while_loop(b: Builder, state: Sequence[Any], cond: Traced, body: Traced) -> list[Any]:
+    """Return the state after `while cond(*state): state = body(*state)`.
+
+    `cond` and `body` are called as `cond(inner_builder, *state)`, several times: a loop is traced until the types of its
+    state settle (a dimension that changes becomes a fresh unknown). Constants that the body hands on unchanged become
+    constants of the body; lists become stacked tensors.
+    """
+    state = _materialize(b, state, body)
+    leaves, types = _leaves(state), [leaf.type for leaf in _leaves(state)]
+    for _ in range(ROUNDS):
+        inner, results = _trace(b, "body", types, state, body, {})
+        _same_structure(state, results)
+        outputs = _leaves(results)
+        joined = [_join(b, index, type, out.type) for index, (type, out) in enumerate(zip(types, outputs, strict=True))]
+        if joined == types:
+            break
+        types = joined
+    else:
+        raise UnsupportedError(Unsupported("While", "the shapes of the loop's state do not settle"))
+    invariant = [out is argument for out, argument in zip(outputs, inner.graph.inputs, strict=True)]
+    constants = {
+        index: leaf for index, (leaf, same) in enumerate(zip(leaves, invariant, strict=True)) if same and leaf.is_const
+    }
+    operands = [leaf for index, leaf in enumerate(leaves) if index not in constants]
+    inner, results = _trace(b, "body", types, state, body, constants)
+    inner.graph.set_outputs(value for index, value in enumerate(_leaves(results)) if index not in constants)
+    test, verdict = _trace(b, "cond", types, state, cond, constants)
+    test.graph.set_outputs(verdict)
+    if verdict[0].is_const and not verdict[0].array():
+        return list(state)
+    outputs = list(b(While(cond_subgraph_index=test.graph, body_subgraph_index=inner.graph), *operands))
+    final = [leaf if index in constants else outputs.pop(0) for index, leaf in enumerate(leaves)]
+    kept = [leaf if same else out for leaf, same, out in zip(leaves, invariant, final, strict=True)]
+    return _rebuild(state, kept)
+
+
+def branch(b: Builder, predicate: Value, then: Traced, otherwise: Traced, operands: Sequence[Any]) -> list[Any]:
+    """Return `then(*operands) if predicate else otherwise(*operands)`; a constant predicate (scalar) is decided now."""
+    if predicate.is_const:
+        return list((then if predicate.array() else otherwise)(b, *operands))
+    operands = [_stacked(b, operand) for operand in operands]
+    leaves = _leaves(operands)
+    constants = {index: leaf for index, leaf in enumerate(leaves) if leaf.is_const}
+    types = [leaf.type for leaf in leaves]
+    yes, taken = _trace(b, "then", types, operands, then, constants)
+    no, other = _trace(b, "else", types, operands, otherwise, constants)
+    taken, other = [_stacked(yes, x) for x in taken], [_stacked(no, x) for x in other]
+    _same_structure(taken, other)
+    yes.graph.set_outputs(_leaves(taken))
+    no.graph.set_outputs(_leaves(other))
+    inputs = [leaf for index, leaf in enumerate(leaves) if index not in constants]
+    node = b(If(then_subgraph_index=yes.graph, else_subgraph_index=no.graph), predicate, *inputs)
+    return _rebuild(taken, list(node))
+
+
+def _trace(
+    b: Builder, name: str, types: Sequence[TensorType], state: Sequence[Any], function: Traced, constants: dict[int, Value]
+) -> tuple[Builder, list[Any]]:
+    """Trace `function` on the state into a new subgraph whose inputs are the leaves that are not `constants`."""
+    inner = b.subgraph(f"{b.loc.name}_{name}" if b.loc.name else name, [
+        type for index, type in enumerate(types) if index not in constants
+    ])  # fmt: skip
+    arguments = iter(inner.graph.inputs)
+    leaves = [
+        inner.const(constants[index].const, constants[index].name) if index in constants else next(arguments)
+        for index in range(len(types))
+    ]
+    return inner, list(function(inner, *_rebuild(state, leaves)))
+
+
+def _leaves(state: Sequence[Any]) -> list[Value]:
+    found: list[Value] = []
+    for item in state:
+        if isinstance(item, Value):
+            found.append(item)
+        elif hasattr(item, "leaves"):
+            found += item.leaves()
+    return found
+
+
+def _rebuild(state: Sequence[Any], leaves: Sequence[Value]) -> list[Any]:
+    rest = list(leaves)
+    built: list[Any] = []
+    for item in state:
+        if isinstance(item, Value):
+            built.append(rest.pop(0))
+        elif hasattr(item, "leaves"):
+            count = len(item.leaves())
+            built.append(item.rebuild(rest[:count]))
+            del rest[:count]
+        else:
+            built.append(item)
+    return built
+
+
+def _stacked(b: Builder, item: Any) -> Any:
+    return TensorList.of(item.stack(b)) if isinstance(item, TensorList) else item
+
+
+def _materialize(b: Builder, state: Sequence[Any], body: Traced) -> list[Any]:
+    """Return the state with every list stacked; what the body writes into a list shows the shape of its elements."""
+    if any(isinstance(item, TensorList) and item.empty and item.element is None for item in state):
+        state = _seen(b, state, body)
+    return [_stacked(b, item) for item in state]
+
+
+def _seen(b: Builder, state: Sequence[Any], body: Traced) -> list[Any]:
+    """Trace the body once into a graph that is thrown away, to learn the element types of its lists."""
+    probe = b.subgraph("probe", [item.type for item in state if isinstance(item, Value)])
+    arguments = iter(probe.graph.inputs)
+    results = body(probe, *(next(arguments) if isinstance(item, Value) else item for item in state))
+    for node in probe.graph.nodes:
+        node.detach()
+    return [
+        item.seen(result.element)
+        if isinstance(item, TensorList) and isinstance(result, TensorList) and result.element is not None
+        else item
+        for item, result in zip(state, results, strict=True)
+    ]
+
+
+def _same_structure(state: Sequence[Any], results: Sequence[Any]) -> None:
+    for before, after in zip(state, results, strict=True):
+        same = isinstance(after, type(before)) if hasattr(before, "leaves") or isinstance(before, Value) else before is after
+        if not same:
+            raise UnsupportedError(
+                Unsupported("While/If", f"a {type(before).__name__} becomes a {type(after).__name__} at run time")
+            )
+
+
+def _join(b: Builder, index: int, first: TensorType, second: TensorType) -> TensorType:
+    """Return the type that covers both: dimensions that differ become an unknown named after the loop."""
+    if first.dtype != second.dtype:
+        raise UnsupportedError(Unsupported("While", f"state {index} changes from {first} to {second}"))
+    if first.shape is None or second.shape is None or len(first.shape) != len(second.shape):
+        return TensorType(first.dtype, None)
+    dims = [
+        one if one == two else Sym(f"{b.loc.name or 'loop'}_{index}_{axis}")
+        for axis, (one, two) in enumerate(zip(first.shape, second.shape, strict=True))
+    ]
+    return TensorType(first.dtype, tuple(dims), first.quant)

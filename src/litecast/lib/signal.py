@@ -1,0 +1,138 @@
+"""Discrete Fourier transforms on real values and complex pairs, along the last axis.
+
+One primitive, the transform of a real signal, carries all: the builtin RFFT2D for power-of-two lengths, a constant DFT
+matrix for the others (up to DIRECT points at once, longer ones split by their factors).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from litecast.errors import Unsupported, UnsupportedError
+from litecast.ir.builder import Builder
+from litecast.ir.graph import Value
+from litecast.lib import array
+from litecast.lib.complex import Complex, conj
+from litecast.ops import Add, FullyConnected, Imag, Mul, Neg, Real, Rfft2d, Sub
+
+__all__ = ["fft", "ifft", "irfft", "rfft"]
+
+DIRECT = 2048
+"""The longest transform that one constant matrix does (a matrix of n * (n + 2) floats)."""
+
+
+def rfft(b: Builder, x: Value, length: int) -> Complex:
+    """Return the `length // 2 + 1` non-negative frequencies of real signals [..., n], cut or padded to `length`."""
+    x = fit(b, x, length)
+    if length & (length - 1) == 0 and length > 1:
+        return _rfft_builtin(b, x, length)
+    if length > DIRECT:
+        raise UnsupportedError(
+            Unsupported(
+                f"RFFT of {length} points",
+                f"lengths above {DIRECT} that are not a power of two have no lowering",
+                hint="use a power-of-two fft_length",
+            )
+        )
+    bins = length // 2 + 1
+    both = b(FullyConnected(keep_num_dims=True), x, _dft_matrix(length), None)
+    re, im = array.split(b, both, [bins, bins], -1)
+    return Complex(re, im)
+
+
+def irfft(b: Builder, x: Complex, length: int) -> Value:
+    """Return the real signals [..., length] of `length // 2 + 1` frequencies, cut or padded with zeros.
+
+    With A the even extension of the real parts and B the odd one of the imaginary parts, the signal is
+    (Re rfft(A) + Im rfft(B)) / length up to the middle, and mirrored with the other sign behind it.
+    """
+    bins = length // 2 + 1
+    x = Complex(fit(b, x.re, bins), fit(b, x.im, bins))
+    inner = (length - 1) // 2
+    even = _extend(b, x.re, inner, negative=False)
+    odd = _extend(b, _zero_ends(b, x.im, length), inner, negative=True)
+    cosines, sines = rfft(b, even, length).re, rfft(b, odd, length).im
+    front = b(Mul(), b(Add(), cosines, sines), np.float32(1 / length))
+    if inner == 0:
+        return front
+    back = b(Mul(), b(Sub(), cosines, sines), np.float32(1 / length))
+    return array.concat(b, [front, array.reverse(b, _middle(b, back, inner), [-1])], -1)
+
+
+def fft(b: Builder, x: Complex) -> Complex:
+    """Return the discrete Fourier transform of complex signals along the last axis (a static length)."""
+    length = static_length(x.re)
+    first, second = (_full(b, rfft(b, part, length), length) for part in (x.re, x.im))
+    return Complex(b(Sub(), first.re, second.im), b(Add(), first.im, second.re))
+
+
+def ifft(b: Builder, x: Complex) -> Complex:
+    """Return the inverse discrete Fourier transform along the last axis."""
+    turned = conj(b, fft(b, conj(b, x)))
+    scale = np.float32(1 / static_length(x.re))
+    return Complex(b(Mul(), turned.re, scale), b(Mul(), turned.im, scale))
+
+
+def static_length(x: Value) -> int:
+    """Return the size of the last axis; UnsupportedError where it is not known."""
+    length = x.shape[-1]
+    if not isinstance(length, int):
+        raise UnsupportedError(
+            Unsupported("FFT", "the transformed axis has no static size", hint="fix it with --shape NAME=...")
+        )
+    return length
+
+
+def fit(b: Builder, x: Value, length: int) -> Value:
+    """Cut the last axis to `length` or pad it with zeros."""
+    size = static_length(x)
+    if size > length:
+        return array.slice(b, x, [0] * x.rank, [*([-1] * (x.rank - 1)), length])
+    if size < length:
+        return array.pad(b, x, [(0, 0)] * (x.rank - 1) + [(0, length - size)])
+    return x
+
+
+def _rfft_builtin(b: Builder, x: Value, length: int) -> Complex:
+    lead = x.shape[:-1]
+    rows = array.reshape(b, x, (-1, 1, length))
+    spectrum = b(Rfft2d(), rows, np.array([1, length], np.int32))
+    bins = length // 2 + 1
+    re, im = b(Real(), spectrum), b(Imag(), spectrum)
+    return Complex(array.reshape(b, re, (*lead, bins)), array.reshape(b, im, (*lead, bins)))
+
+
+def _dft_matrix(length: int) -> np.ndarray:
+    """Return the weights [2 * bins, length] whose rows are cosines and negative sines."""
+    turns = np.outer(np.arange(length // 2 + 1), np.arange(length)) % length
+    angles = 2 * np.pi * turns / length
+    return np.concatenate([np.cos(angles), -np.sin(angles)]).astype(np.float32)
+
+
+def _middle(b: Builder, x: Value, count: int) -> Value:
+    """Return the `count` frequencies that follow the first."""
+    return array.slice(b, x, [*([0] * (x.rank - 1)), 1], [*([-1] * (x.rank - 1)), count])
+
+
+def _extend(b: Builder, x: Value, inner: int, *, negative: bool) -> Value:
+    """Return the frequencies followed by their mirror image (negated where `negative`)."""
+    if inner == 0:
+        return x
+    mirror = array.reverse(b, _middle(b, x, inner), [-1])
+    return array.concat(b, [x, b(Neg(), mirror) if negative else mirror], -1)
+
+
+def _zero_ends(b: Builder, im: Value, length: int) -> Value:
+    """Clear the imaginary part at 0 and, for an even length, in the middle: a real signal has none there."""
+    mask = np.ones(length // 2 + 1, np.float32)
+    mask[0] = 0
+    if length % 2 == 0:
+        mask[-1] = 0
+    result: Value = b(Mul(), im, mask)
+    return result
+
+
+def _full(b: Builder, half: Complex, length: int) -> Complex:
+    """Return all frequencies of a real signal from its non-negative ones."""
+    inner = (length - 1) // 2
+    return Complex(_extend(b, half.re, inner, negative=False), _extend(b, half.im, inner, negative=True))
