@@ -77,7 +77,7 @@ class Restore:
 
 @dataclass(frozen=True)
 class Asset:
-    """A file that belongs to the model; its path is the value of the graph's string tensor `tensor`."""
+    """A file that belongs to the model; its path is fed to the graph's string tensor `tensor`."""
 
     tensor: str
     path: Path
