@@ -16,7 +16,7 @@ import litecast
 SOURCE = Path(litecast.__file__).resolve().parent
 FILES = sorted(SOURCE.rglob("*.py"))
 
-# What each part may import of Litecast beside itself and `errors`: the direction of imports in architecture.md.
+# What each part may import of Litecast beside itself and `errors`: "direction of imports" in architecture.md.
 _CORE = {"ir", "ops"}
 ALLOWED = {
     "errors": set(),
