@@ -11,7 +11,7 @@ import numpy as np
 from litecast.ir.op import Array, Op
 from litecast.ir.types import DType, Quant, Shape, TensorType
 
-__all__ = ["KNOWN_LIMIT", "Graph", "Lazy", "Loc", "Model", "Node", "Value", "walk"]
+__all__ = ["KNOWN_LIMIT", "Extra", "Graph", "Lazy", "Loc", "Model", "Node", "Value", "walk"]
 
 KNOWN_LIMIT = 64
 """Vectors longer than this are not tracked as partly known shape vectors."""
@@ -43,10 +43,22 @@ class Value:
     """A tensor of a graph: a graph input, a node's output, or a constant.
 
     `const` holds an array (possibly a memory-mapped view), a `Lazy`, or None. `uses` counts, per user, how often a
-    node reads it or a graph returns it. `is_variable` and `sparsity` are what the file says of the tensor.
+    node reads it or a graph returns it. `is_variable`, `sparsity` and `variant` (types inside a VARIANT) are what the
+    file says of the tensor.
     """
 
-    __slots__ = ("_known", "const", "index", "is_variable", "name", "producer", "sparsity", "type", "uses")
+    __slots__ = (
+        "_known",
+        "const",
+        "index",
+        "is_variable",
+        "name",
+        "producer",
+        "sparsity",
+        "type",
+        "uses",
+        "variant",
+    )
 
     def __init__(self, type: TensorType, name: str = "", const: Array | Lazy | None = None) -> None:
         self.type = type
@@ -57,6 +69,7 @@ class Value:
         self.uses: dict[Node | Graph, int] = {}
         self.is_variable = False
         self.sparsity: Any = None
+        self.variant: tuple[TensorType, ...] = ()
         self._known: Array | None = None
 
     @property
@@ -122,16 +135,33 @@ class Value:
         return f"<{'const' if self.is_const else 'value'} {self.name or '?'}: {self.type}>"
 
 
-class Node:
-    """One operation applied to values. Operands change only through `set_input`, so that uses stay true."""
+@dataclass(frozen=True)
+class Extra:
+    """What a file says of one operation beside its options.
 
-    __slots__ = ("inputs", "loc", "op", "outputs")
+    `intermediates` are values that only its kernel touches (they carry quantization), `mutating` says of each input
+    whether the kernel changes it, `debug_index` counts in the file's debug metadata.
+    """
+
+    intermediates: tuple[Value, ...] = ()
+    mutating: tuple[bool, ...] = ()
+    debug_index: int = -1
+
+
+class Node:
+    """One operation applied to values. Operands change only through `set_input`, so that uses stay true.
+
+    `extra` is None but for a node that a file says more of; a rewrite that replaces the node drops it.
+    """
+
+    __slots__ = ("extra", "inputs", "loc", "op", "outputs")
 
     def __init__(self, op: Op, inputs: Iterable[Value | None], outputs: Iterable[Value], loc: Loc) -> None:
         self.op = op
         self.inputs: list[Value | None] = list(inputs)
         self.outputs: list[Value] = list(outputs)
         self.loc = loc
+        self.extra: Extra | None = None
         for index, output in enumerate(self.outputs):
             output.producer, output.index = self, index
         for value in self.inputs:
@@ -166,6 +196,7 @@ class Graph:
 
     def __init__(self, name: str = "main") -> None:
         self.name = name
+        self.debug_index = -1
         self.inputs: list[Value] = []
         self.nodes: list[Node] = []
         self._outputs: list[Value] = []
@@ -254,11 +285,18 @@ class Model:
 
 
 def walk(graph: Graph) -> Iterator[Graph]:
-    """Yield a graph and, depth first, the subgraphs of its nodes."""
+    """Yield a graph and, depth first, the subgraphs of its nodes, each once."""
+    return _walk(graph, set())
+
+
+def _walk(graph: Graph, seen: set[int]) -> Iterator[Graph]:
+    if id(graph) in seen:
+        return
+    seen.add(id(graph))
     yield graph
     for node in graph.nodes:
         for _, subgraph in node.op.graphs():
-            yield from walk(subgraph)
+            yield from _walk(subgraph, seen)
 
 
 def quantized(value: Value, quant: Quant | None) -> Value:
