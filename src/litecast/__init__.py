@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         InternalError,
         QuantizationError,
         UnsupportedError,
+        VerificationError,
     )
 
 __version__ = "0.1.0"
@@ -28,6 +29,7 @@ __all__ = [
     "InternalError",
     "QuantizationError",
     "UnsupportedError",
+    "VerificationError",
     "__version__",
     "convert",
     "load",

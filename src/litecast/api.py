@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from litecast.compare import TOLERANCE, Step, Verification, check, read_reference
-from litecast.errors import ConvertError, FormatError
+from litecast.errors import ConvertError, FormatError, VerificationError
 from litecast.files import replacing
 from litecast.ir.graph import Model
 from litecast.report import Report, SignatureInfo, describe, op_counts, weight_bytes
@@ -121,7 +121,7 @@ def convert(
         tags: the tags of the meta graph; None: `serve`, or the only one.
         shapes: shapes of inputs by name, None or -1 for a dimension that stays dynamic.
         batch: size of dimension 0 of every input where it is unknown.
-        reference: an `.npz` of inputs and outputs that the result is compared with; a mismatch raises ConvertError.
+        reference: an `.npz` of inputs and outputs that the result is compared with; a mismatch raises VerificationError.
         tolerance: relative error (max|a-b| / max|reference|) that the comparison allows.
         conversion_metadata: write the `CONVERSION_METADATA` entry.
         progress: called with the name of each phase as it starts.
@@ -190,7 +190,7 @@ def _finish(
             result = check(Runtime(path), read_reference(reference), tolerance)
         if not result.ok:
             worst = result.worst
-            raise ConvertError(
+            raise VerificationError(
                 f"the result differs from {fspath(reference)}: output {worst.output} in step {worst.step} has relative "
                 f"error {worst.relative:.3g}, allowed is {tolerance:g}" + (f" ({worst.note})" if worst.note else "")
             )

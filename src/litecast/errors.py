@@ -15,6 +15,7 @@ __all__ = [
     "QuantizationError",
     "Unsupported",
     "UnsupportedError",
+    "VerificationError",
 ]
 
 
@@ -41,6 +42,10 @@ class InferenceError(ConvertError):
 
 class QuantizationError(ConvertError):
     """A quantization request that cannot be honoured."""
+
+
+class VerificationError(ConvertError):
+    """Results that differ from their reference."""
 
 
 class InternalError(ConvertError):
