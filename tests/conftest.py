@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
-# `make check` sets this: tests with a framework as their reference skip, as they do where it is not installed.
+# `make check` sets this: tests with a framework as their reference skip, as where it is not installed.
 if os.environ.get("LITECAST_QUICK"):
     for framework in ("tensorflow", "keras", "tf_keras", "jax"):
         sys.modules[framework] = None  # type: ignore[assignment]

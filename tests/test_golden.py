@@ -67,7 +67,7 @@ def test_order_is_the_model_s_own(name: str, outputs: list[str]) -> None:
     """The inputs and outputs of the file, and of its signature, stand in the order the model has them."""
     converted = litecast.convert(_built(name) / "saved_model")
     signature = converted.signatures["serving_default"]
-    assert list(signature.inputs) == ["zeta", "alpha", "mid"]
-    assert list(signature.outputs) == outputs
+    assert [tensor.name for tensor in signature.inputs] == ["zeta", "alpha", "mid"]
+    assert [tensor.name for tensor in signature.outputs] == outputs
     inputs = interpreter(converted.content).get_input_details()
     assert [detail["shape"][1] for detail in inputs] == [3, 5, 2]
