@@ -1,0 +1,140 @@
+"""Pooling over any axes of a tensor of any rank, as 2-D pools over two neighbouring axes at a time.
+
+Maximum and mean are separable, the mean under SAME padding too: its counts are products of those per axis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from litecast.errors import Unsupported, UnsupportedError
+from litecast.ir.builder import Builder
+from litecast.ir.graph import Value
+from litecast.ir.types import DType, product
+from litecast.lib import array
+from litecast.lib.nn import in_float32
+from litecast.lib.windows import Spec, lowest, pad, resolve
+from litecast.ops import AveragePool2D, Maximum, MaxPool2D, StridedSlice
+from litecast.ops.enums import Padding
+
+__all__ = ["average", "maximum", "window_parts"]
+
+
+def maximum(
+    b: Builder, x: Value, window: Sequence[int], strides: Sequence[int], padding: Spec = "VALID"
+) -> Value:
+    """Return the maximum over windows; window, strides and explicit padding have an entry per axis of `x`."""
+    if not isinstance(padding, str):
+        x, padding = pad(b, x, padding, lowest(x.dtype)), "VALID"
+    if x.dtype.is_integer:
+        return _integer_maximum(b, x, window, strides, padding)
+    return in_float32(b, lambda x: _separate(b, MaxPool2D, x, window, strides, padding), x)
+
+
+def average(
+    b: Builder, x: Value, window: Sequence[int], strides: Sequence[int], padding: str = "VALID"
+) -> Value:
+    """Return the mean over windows; with SAME padding only elements of `x` count."""
+    return in_float32(b, lambda x: _separate(b, AveragePool2D, x, window, strides, padding), x)
+
+
+def _separate(
+    b: Builder,
+    kernel: type[AveragePool2D | MaxPool2D],
+    x: Value,
+    window: Sequence[int],
+    strides: Sequence[int],
+    padding: str,
+) -> Value:
+    active = [axis for axis in range(x.rank) if window[axis] != 1 or strides[axis] != 1]
+    for axes in _pairs(active, x.rank):
+        first, last = axes[0], axes[-1] + 1
+        sizes = list(x.shape[first:last])
+        merged = [product(x.shape[:first]), *sizes, *([1] * (2 - len(sizes))), product(x.shape[last:])]
+        rows, columns = [*axes, None][:2]
+        op = kernel(
+            padding=Padding[padding],
+            filter_height=1 if rows is None else window[rows],
+            stride_h=1 if rows is None else strides[rows],
+            filter_width=1 if columns is None else window[columns],
+            stride_w=1 if columns is None else strides[columns],
+        )
+        pooled = b(op, array.reshape(b, x, merged))
+        pooled_dims = pooled.shape[1 : 1 + len(sizes)]
+        x = array.reshape(b, pooled, (*x.shape[:first], *pooled_dims, *x.shape[last:]))
+    return x
+
+
+def _pairs(axes: Sequence[int], rank: int) -> Iterator[tuple[int, ...]]:
+    """Yield the axes from the last to the first, two at a time where they are neighbours."""
+    rest = list(axes)
+    if rest == [1] and rank == 4:
+        yield (1, 2)
+        return
+    while rest:
+        count = 2 if len(rest) > 1 and rest[-2] == rest[-1] - 1 else 1
+        yield tuple(rest[-count:])
+        del rest[-count:]
+
+
+@dataclass(frozen=True)
+class _Tap:
+    """The elements that one tap of a window meets along an axis, as bounds of a strided slice."""
+
+    begin: int
+    end: int
+    stride: int
+
+
+def _taps(size: int, dilation: int, stride: int) -> list[_Tap]:
+    span = (size - 1) * dilation + 1
+    return [_Tap(tap * dilation, tap * dilation + 1 - span, stride) for tap in range(size)]
+
+
+def take(b: Builder, x: Value, taps: dict[int, _Tap]) -> Value:
+    """Return the strided slice of one tap per axis; ends count from the back, so sizes may be unknown."""
+    axes = range(x.rank)
+    begin, end, strides = ([default] * x.rank for default in (0, 0, 1))
+    for axis, tap in taps.items():
+        begin[axis], end[axis], strides[axis] = tap.begin, tap.end, tap.stride
+    op = StridedSlice(end_mask=sum(1 << axis for axis in axes if end[axis] == 0))
+    result: Value = b(op, x, *(b.const(values) for values in (begin, end, strides)))
+    return result
+
+
+def window_parts(
+    b: Builder,
+    x: Value,
+    axes: Sequence[int],
+    window: Sequence[int],
+    strides: Sequence[int],
+    dilations: Sequence[int],
+) -> list[Value]:
+    """Return, per tap of the window in row-major order, the elements that it meets; `x` is padded already."""
+    parts: list[dict[int, _Tap]] = [{}]
+    for axis, size, stride, dilation in zip(axes, window, strides, dilations, strict=True):
+        parts = [{**part, axis: tap} for part in parts for tap in _taps(size, dilation, stride)]
+    return [take(b, x, part) for part in parts]
+
+
+def _integer_maximum(
+    b: Builder, x: Value, window: Sequence[int], strides: Sequence[int], padding: str
+) -> Value:
+    """Pool as maxima of shifted slices: MAX_POOL_2D takes floats and quantized numbers (pooling.cc)."""
+    if x.dtype is DType.UINT64:
+        raise UnsupportedError(
+            Unsupported(b.loc.op, "LiteRT has no maximum of uint64", hint="convert to int64")
+        )
+    wide = DType.INT64 if x.dtype.bits > 32 or x.dtype is DType.UINT32 else DType.INT32
+    y = array.cast(b, x, wide)
+    y = pad(b, y, resolve(b, padding, y.shape, window, strides), lowest(wide))
+    for axis in range(y.rank):
+        if window[axis] == 1 and strides[axis] == 1:
+            continue
+        parts = window_parts(b, y, (axis,), window[axis : axis + 1], strides[axis : axis + 1], (1,))
+        y = parts[0]
+        for part in parts[1:]:
+            y = b(Maximum(), y, part)
+    result: Value = array.cast(b, y, x.dtype)
+    return result
