@@ -1,9 +1,9 @@
 """The documentation is true: every `python` block and every `$ litecast` line of it runs, from top to bottom.
 
 The blocks of one page run in order in one folder that holds a copy of `examples/`, the Python ones in one
-namespace; code that only illustrates is a `py` block. Output shown under a command must be its output; `...` in
-it stands for anything. A command ending in `# exits with N` must. In a chain with `&&` only the parts that this
-test may run are run.
+namespace; code that only illustrates is a `py` block. Output shown under a command must be its output, with
+`...` for anything. A command ending in `# exits with N` must. In a chain with `&&` only what a test may run
+is run.
 """
 
 from __future__ import annotations
