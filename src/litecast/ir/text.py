@@ -66,7 +66,7 @@ def print_model(model: Model, constants: dict[str, Any] | None = None, *, locati
 
 
 def print_place(graph: Graph, node: Node | None, before: int = 3) -> str:
-    """Return the lines of the text around a node (its first lines where `node` is None), for error messages."""
+    """Return the lines of the text up to a node (the first ones where it is None), for error messages."""
     printer = _Printer(None, locations=True)
     printer.graphs(_distinct(walk(graph)))
     line = printer.places.get(node, 1) if node is not None else 1

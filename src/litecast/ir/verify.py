@@ -70,7 +70,8 @@ class _Checker:
             if value is not None:
                 self.check_defined(value, node)
         for index, output in enumerate(node.outputs):
-            if output.producer is not node or output.index != index or output.is_const or output in self.defined:
+            own = output.producer is node and output.index == index and not output.is_const
+            if not own or output in self.defined:
                 raise self.fail(f"output {index} of {node!r} is not this node's alone", node)
             self.defined.add(output)
         self.check_types(node)
@@ -112,7 +113,7 @@ def _agree(inferred: TensorType, recorded: TensorType) -> bool:
 
 
 def _check_uses(graphs: Sequence[Graph], *, exact: bool) -> None:
-    """Compare the recorded uses with the real ones; a constant may be used by graphs that are not looked at."""
+    """Compare recorded and real uses; a constant may be used by graphs that are not looked at."""
     expected: dict[Value, Counter[Node | Graph]] = {}
     for graph in graphs:
         for value in graph.values():
@@ -137,12 +138,12 @@ def _check_signature(key: str, signature: Signature) -> None:
         ("outputs", signature.outputs, graph.outputs),
     ):
         if len(names) != len(values):
-            raise InternalError(f"signature {key} names {len(names)} {what} of the {len(values)} of
-            {graph!r}")
+            raise InternalError(
+                f"signature {key} names {len(names)} {what} of the {len(values)} of {graph!r}"
+            )
         repeated = [name for name, count in Counter(names).items() if count > 1]
         if repeated:
-            raise InternalError(f"signature {key} has more than one of its {what} named {',
-            '.join(repeated)}")
+            raise InternalError(f"signature {key} names two of its {what} {', '.join(repeated)}")
 
 
 def _kernel_gaps(graphs: Sequence[Graph]) -> Iterator[Unsupported]:
@@ -156,7 +157,7 @@ def _kernel_gaps(graphs: Sequence[Graph]) -> Iterator[Unsupported]:
                 yield Unsupported(node.op.name, reason, str(node.loc), f"one of the types it has: {names}")
 
 
-# -- variables -----------------------------------------------------------------------------------------------------
+# -- variables -------------------------------------------------------------------------------------------------
 
 Variable = tuple[Any, Any]
 
@@ -184,15 +185,14 @@ def _follow(graph: Graph, handles: dict[Value, Variable], assigned: set[Variable
             assigned.add(variable)
         elif isinstance(op, ReadVariable) and variable is not None and variable not in assigned:
             reason = f"the variable {variable[1]} is read, but nothing gives it a value first"
-            yield Unsupported(op.name, reason, str(node.loc), "give it an initial value before saving the
-            model")
+            yield Unsupported(op.name, reason, str(node.loc), "give it an initial value before saving")
         yield from _follow_subgraphs(node, handles, assigned)
 
 
 def _follow_subgraphs(
     node: Node, handles: dict[Value, Variable], assigned: set[Variable]
 ) -> Iterator[Unsupported]:
-    """Walk the graphs of a node; what only one of them assigns (a branch, a loop body) is not sure to be assigned.
+    """Walk the graphs of a node; what only a branch or a loop body assigns is not sure to be assigned.
 
     The last operands of a control flow operation are the inputs of its graphs, in order.
     """
