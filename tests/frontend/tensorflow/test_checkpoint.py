@@ -219,6 +219,39 @@ def test_partitioned_variables_are_joined(tmp_path: Path, order: str) -> None:
     checkpoint.verify("emb")
 
 
+@pytest.mark.parametrize(
+    ("description", "rows", "columns"),
+    [
+        ("", slice(0, 300), slice(0, 4)),
+        ("300 4 100,100:-", slice(100, 200), slice(0, 4)),  # stored so
+        ("300 4 150,100:1,2", slice(150, 250), slice(1, 3)),
+        ("300 4 -:-", slice(0, 300), slice(0, 4)),
+    ],
+)
+def test_parts_are_given_as_a_restore_asks(
+    tmp_path: Path, description: str, rows: slice, columns: slice
+) -> None:
+    writer, whole = partitioned(tmp_path)
+    part = Checkpoint(writer.write()).part("emb", description)
+    np.testing.assert_array_equal(part, whole[rows, columns])
+
+
+@pytest.mark.parametrize(
+    ("description", "reason"),
+    [
+        ("300 5 -:-", r"has the shape \(300, 4\), but the graph restores it as \(300, 5\)"),
+        ("300 4 -", "has 1 dimensions, not 2"),
+        ("300 4 250,100:-", "lies outside its shape"),
+        ("300 4 1:-", "which is no slice"),
+        ("x 4 -:-", "which is no slice"),
+    ],
+)
+def test_wrong_parts(tmp_path: Path, description: str, reason: str) -> None:
+    writer, _ = partitioned(tmp_path)
+    with pytest.raises(FormatError, match=reason):
+        Checkpoint(writer.write()).part("emb", description)
+
+
 def test_a_missing_slice_is_named(tmp_path: Path) -> None:
     writer, _ = partitioned(tmp_path)
     del writer.entries[next(key for key in writer.entries if key.startswith(b"\0"))]
@@ -427,7 +460,6 @@ class _Bytes(bytes):
         return bytes(self)
 
 
-@pytest.mark.tensorflow
 def test_partitioned_by_tensorflow(tmp_path: Path) -> None:
     tf = pytest.importorskip("tensorflow")
     tf1 = tf.compat.v1
@@ -448,7 +480,6 @@ def test_partitioned_by_tensorflow(tmp_path: Path) -> None:
         checkpoint.verify(name)
 
 
-@pytest.mark.tensorflow
 def test_types_and_strings_by_tensorflow(tmp_path: Path) -> None:
     tf = pytest.importorskip("tensorflow")
     values = {

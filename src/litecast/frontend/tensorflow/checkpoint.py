@@ -1,7 +1,7 @@
 """Read a TensorFlow checkpoint (tensor bundle V2): `PREFIX.index` and its memory-mapped data shards.
 
-Tensors are read-only views into the shards, at any alignment; only those that are byte-swapped, partitioned or
-strings are copied. The format is that of tensorflow/core/util/tensor_bundle/tensor_bundle.cc.
+Tensors are read-only views into the shards, at any alignment; only strings and those that are byte-swapped or
+partitioned are copied. The format is that of tensorflow/core/util/tensor_bundle/tensor_bundle.cc.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from litecast.frontend.tensorflow.proto import (
     Message,
     TrackableObjectGraph,
 )
-from litecast.frontend.tensorflow.proto.tensor import checked_size, dtype_from_enum, shape_from_proto
+from litecast.frontend.tensorflow.proto.tensor import constant_shape, dtype_from_enum
 from litecast.frontend.tensorflow.proto.wire import read_varints, split_strings
 from litecast.frontend.tensorflow.sstable import read_table
 
@@ -72,18 +72,36 @@ class Checkpoint:
 
     def shape_dtype(self, key: str) -> tuple[tuple[int, ...], np.dtype]:
         """Give the shape and numpy type of a tensor without touching its data."""
-        shape, dtype, _ = self._described(self._entry(_name(key)), key)
-        return shape, dtype
+        return self._described(self._entry(_name(key)), key)
 
     def tensor(self, key: str) -> np.ndarray:
         """Give the contents of a tensor, read-only; strings are objects holding `bytes`."""
         entry = self._entry(_name(key))
         return self._assembled(entry, key) if entry.slices else self._whole(entry, key)
 
+    def part(self, key: str, shape_and_slice: str) -> np.ndarray:
+        """Give the part of a tensor that an input `shape_and_slices` of RestoreV2 describes; all for "".
+
+        The description is the whole shape, then `start,length` or `-` for each dimension: "20 8 10,10:-"
+        (`ParseShapeAndSlice` in tensorflow/core/util/saved_tensor_slice_util.cc).
+        """
+        if not shape_and_slice:
+            return self.tensor(key)
+        shape, _ = self.shape_dtype(key)
+        wanted, extents = self._parsed(shape_and_slice, key)
+        if wanted != shape:
+            raise FormatError(
+                self.path, f"{key!r} has the shape {shape}, but the graph restores it as {wanted}"
+            )
+        stored = _slice_name(_name(key), extents)
+        if stored in self._table:
+            return self._whole(self._entry(stored, key), key)
+        return self.tensor(key)[self._region(extents, shape, key)]
+
     def verify(self, key: str) -> None:
         """Compare the data of a tensor with its checksum; raise FormatError where they differ."""
         entry = self._entry(_name(key))
-        shape, dtype, _ = self._described(entry, key)
+        shape, dtype = self._described(entry, key)
         if entry.slices:
             for name, region in self._slices(entry, shape, key):
                 self._check(self._entry(name, key), f"{key} {region}")
@@ -124,16 +142,14 @@ class Checkpoint:
         found = difflib.get_close_matches(key, list(self.keys()), 3)
         return f"The nearest are {', '.join(map(repr, found))}" if found else f"It has {len(self)} tensors"
 
-    def _described(self, entry: BundleEntryProto, key: str) -> tuple[tuple[int, ...], np.dtype, int]:
+    def _described(self, entry: BundleEntryProto, key: str) -> tuple[tuple[int, ...], np.dtype]:
         place = f"{self.path}: {key}"
         dtype = dtype_from_enum(entry.dtype, place)
-        shape = shape_from_proto(entry.shape)
-        count = checked_size(shape, dtype, place)
-        assert shape is not None
-        return shape, dtype, count
+        return constant_shape(entry.shape, dtype, place), dtype
 
     def _whole(self, entry: BundleEntryProto, key: str) -> np.ndarray:
-        shape, dtype, count = self._described(entry, key)
+        shape, dtype = self._described(entry, key)
+        count = math.prod(shape)
         data = self._data(entry, key)
         if dtype.kind == "O":
             return self._strings(data, count, entry, key).reshape(shape)
@@ -202,7 +218,7 @@ class Checkpoint:
 
     def _assembled(self, entry: BundleEntryProto, key: str) -> np.ndarray:
         """Join the slices of a partitioned variable; all are found before memory is taken."""
-        shape, dtype, count = self._described(entry, key)
+        shape, dtype = self._described(entry, key)
         parts = []
         for name, region in self._slices(entry, shape, key):
             part = self._whole(self._entry(name, key), key)
@@ -212,7 +228,7 @@ class Checkpoint:
                     self.path, f"a slice of {key!r} is {part.dtype} {part.shape}, not {dtype} {wanted}"
                 )
             parts.append((region, part))
-        if sum(part.size for _, part in parts) != count:
+        if sum(part.size for _, part in parts) != math.prod(shape):
             raise FormatError(self.path, f"the slices of {key!r} do not make up its shape {shape}")
         if len(parts) == 1:
             return parts[0][1]
@@ -228,17 +244,31 @@ class Checkpoint:
         """Iterate over the names under which the slices stand in the index, and the regions they cover."""
         for proto in entry.slices:
             extents = [(item.start, item.length if item.HasField("length") else -1) for item in proto.extent]
-            if len(extents) != len(shape):
-                raise FormatError(
-                    self.path, f"a slice of {key!r} has {len(extents)} dimensions, not {len(shape)}"
-                )
-            region = []
-            for (start, length), size in zip(extents, shape, strict=True):
-                stop = size if length < 0 else start + length
-                if not 0 <= start <= stop <= size:
-                    raise FormatError(self.path, f"a slice of {key!r} lies outside its shape {shape}")
-                region.append(slice(start, stop))
-            yield _slice_name(_name(key), extents), tuple(region)
+            yield _slice_name(_name(key), extents), self._region(extents, shape, key)
+
+    def _region(
+        self, extents: Sequence[tuple[int, int]], shape: tuple[int, ...], key: str
+    ) -> tuple[slice, ...]:
+        if len(extents) != len(shape):
+            dimensions = f"{len(extents)} dimensions, not {len(shape)}"
+            raise FormatError(self.path, f"a slice of {key!r} has {dimensions}")
+        region = []
+        for (start, length), size in zip(extents, shape, strict=True):
+            stop = size if length < 0 else start + length
+            if not 0 <= start <= stop <= size:
+                raise FormatError(self.path, f"a slice of {key!r} lies outside its shape {shape}")
+            region.append(slice(start, stop))
+        return tuple(region)
+
+    def _parsed(self, text: str, key: str) -> tuple[tuple[int, ...], list[tuple[int, int]]]:
+        """Split a description into the whole shape and the (start, length or -1) of each dimension."""
+        *sizes, slices = text.split(" ")
+        pairs = ["0,-1" if item == "-" else item for item in slices.split(":")]
+        try:
+            extents = [(int(start), int(length)) for start, length in (pair.split(",") for pair in pairs)]
+            return tuple(map(int, sizes)), extents
+        except ValueError as error:
+            raise FormatError(self.path, f"{key!r} is restored as {text!r}, which is no slice") from error
 
 
 def _text(name: bytes) -> str:

@@ -131,9 +131,9 @@ class SavedModelSource:
 
     @cached_property
     def variable_keys(self) -> dict[int, str]:
-        """The checkpoint key of each variable of the object graph, by node; slot variables of optimizers have none.
+        """The checkpoint key of each variable of the object graph, by node; empty without an object graph.
 
-        Empty without an object graph.
+        Slot variables of optimizers are left out: no function of an inference model captures them.
         """
         if self.object_graph is None or not self.has_variables:
             return {}
@@ -150,8 +150,8 @@ def read_saved_model(
 ) -> SavedModelSource:
     """Read the SavedModel at a directory, its `saved_model.pb`, or a URL (`gs://`, `s3://`; needs fsspec).
 
-    `tags` (also as one string, separated by commas) name the meta graph exactly; by default it is the one that
-    is tagged `serve`, or the only one. Raises FormatError, naming the file and what to try, for all that is
+    `tags` (also as one string, separated by commas) name the meta graph exactly; by default it is the one
+    tagged `serve`, or the only one. Raises FormatError, naming the file and what to try, for all that is
     missing or broken; the variables are looked at only when asked for.
     """
     url = os.fspath(path)
@@ -331,8 +331,8 @@ def _asset(packed: bytes, folder: Path) -> AssetFileDef:
 def _assets(meta_graph: MetaGraphDef, folder: Path) -> Iterator[Asset]:
     protos: list[Any] = list(meta_graph.asset_file_def)
     if not protos and _ASSETS_COLLECTION in meta_graph.collection_def:
-        for packed in meta_graph.collection_def[_ASSETS_COLLECTION].any_list.value:
-            protos.append(_asset(packed.value, folder))
+        stored = meta_graph.collection_def[_ASSETS_COLLECTION].any_list.value
+        protos = [_asset(packed.value, folder) for packed in stored]
     root = (folder / "assets").resolve()
     for proto in protos:
         path = (root / proto.filename).resolve()

@@ -11,7 +11,7 @@ from litecast.errors import FormatError, Unsupported, UnsupportedError
 from litecast.frontend.tensorflow.proto import DataType, TensorProto, TensorShapeProto
 from litecast.frontend.tensorflow.proto.wire import read_varints, split_strings
 
-__all__ = ["DTYPES", "checked_size", "dtype_from_enum", "shape_from_proto", "tensor_from_proto"]
+__all__ = ["DTYPES", "constant_shape", "dtype_from_enum", "shape_from_proto", "tensor_from_proto"]
 
 _NUMPY = {
     "DT_FLOAT": np.float32,
@@ -94,14 +94,15 @@ def shape_from_proto(proto: TensorShapeProto) -> tuple[int, ...] | None:
     return None if proto.unknown_rank else tuple(dim.size for dim in proto.dim)
 
 
-def checked_size(shape: tuple[int, ...] | None, dtype: np.dtype, place: str) -> int:
-    """Give the number of elements of a constant's shape; raise FormatError where no array can have it."""
+def constant_shape(proto: TensorShapeProto, dtype: np.dtype, place: str) -> tuple[int, ...]:
+    """Give the shape of a constant; raise FormatError at `place` where no array can have it."""
+    shape = shape_from_proto(proto)
     if shape is None or any(dim < 0 for dim in shape):
         raise FormatError(place, f"a constant has the shape {'unknown' if shape is None else shape}")
     # numpy computes sizes without the dimensions that are zero, and in signed 64-bit.
     if len(shape) > _MAX_RANK or math.prod(dim for dim in shape if dim) * dtype.itemsize >= 1 << 63:
         raise FormatError(place, f"a constant has the impossible shape {shape}")
-    return math.prod(shape)
+    return shape
 
 
 def tensor_from_proto(proto: TensorProto, place: str = "TensorProto") -> np.ndarray:
@@ -112,9 +113,8 @@ def tensor_from_proto(proto: TensorProto, place: str = "TensorProto") -> np.ndar
     UnsupportedError for resources and variants.
     """
     dtype = dtype_from_enum(proto.dtype, place)
-    shape = shape_from_proto(proto.tensor_shape)
-    count = checked_size(shape, dtype, place)
-    assert shape is not None
+    shape = constant_shape(proto.tensor_shape, dtype, place)
+    count = math.prod(shape)
     if content := proto.tensor_content:
         if dtype.kind == "O":
             sizes, start = read_varints(content, 0, count, place)  # as `port::DecodeStringList` has them
