@@ -247,7 +247,7 @@ def test_object_graph(tmp_path: Path) -> None:
         3: "layer/bias/.ATTRIBUTES/VARIABLE_VALUE",
     }
     assert source.checkpoint.tensor(source.variable_keys[2]).shape == (2, 3)
-    assert found.paths == {0: "", 1: "layer", 4: "f", 2: "layer/kernel", 3: "layer/bias"}
+    assert [found.path(node) for node in range(6)] == ["", "layer", "layer/kernel", "layer/bias", "f", None]
     assert found.find("layer", "bias") == 3
     assert found.find("layer", "nothing", "more") is None
     assert found.children() == {"layer": 1, "f": 4}

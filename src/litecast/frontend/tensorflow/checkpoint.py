@@ -12,6 +12,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -35,6 +36,7 @@ __all__ = ["Checkpoint"]
 OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _VERSION = 1
 _BIG = 1
+_SEARCHED = 1000  # names, and characters of a name, among which the nearest to a wrong one are looked for
 
 
 class Checkpoint:
@@ -139,7 +141,8 @@ class Checkpoint:
     def _nearest(self, key: str) -> str:
         import difflib
 
-        found = difflib.get_close_matches(key, list(self.keys()), 3)
+        names = [name for name in islice(self.keys(), _SEARCHED) if len(name) < _SEARCHED]
+        found = difflib.get_close_matches(key[:_SEARCHED], names, 3)
         return f"The nearest are {', '.join(map(repr, found))}" if found else f"It has {len(self)} tensors"
 
     def _described(self, entry: BundleEntryProto, key: str) -> tuple[tuple[int, ...], np.dtype]:

@@ -74,15 +74,15 @@ class SavedFunction:
 class ObjectGraph:
     """The objects of a SavedModel, by index, and how they hang together."""
 
-    def __init__(self, proto: SavedObjectGraph, path: str | Path) -> None:
-        self.path = str(path)
+    def __init__(self, proto: SavedObjectGraph, file: str | Path) -> None:
+        self.file = str(file)
         self.nodes: list[SavedObject] = list(proto.nodes)
         self._concrete = proto.concrete_functions
         self._children = [{child.local_name: child.node_id for child in node.children} for node in self.nodes]
         indices = {index for children in self._children for index in children.values()}
         indices.update(*(function.bound_inputs for function in self._concrete.values()))
         if not self.nodes or not all(0 <= index < len(self.nodes) for index in indices):
-            raise FormatError(self.path, "is corrupt: its object graph refers to an object that is not there")
+            raise FormatError(self.file, "is corrupt: its object graph refers to an object that is not there")
 
     def kind(self, node: int) -> str | None:
         """Give what a node is: user_object, asset, function, variable, constant, resource, ..."""
@@ -101,30 +101,42 @@ class ObjectGraph:
         return node
 
     @cached_property
-    def paths(self) -> dict[int, str]:
-        """A shortest path of names, joined by slashes, to every node that can be reached from the root."""
-        paths = {0: ""}
+    def _owners(self) -> dict[int, tuple[int, str]]:
+        """Every node that can be reached from the root, nearest first, with its owner and its name there."""
+        owners = {0: (0, "")}
         for node in (queue := [0]):
             for name, child in self._children[node].items():
-                if child not in paths:
-                    paths[child] = f"{paths[node]}/{name}".lstrip("/")
+                if child not in owners:
+                    owners[child] = (node, name)
                     queue.append(child)
-        return paths
+        return owners
+
+    def path(self, node: int) -> str | None:
+        """Give a shortest path of names from the root, joined by slashes; None where there is none."""
+        if node not in self._owners:
+            return None
+        names = []
+        while node:
+            node, name = self._owners[node]
+            names.append(name)
+        return "/".join(reversed(names))
 
     def functions(self) -> Iterator[SavedFunction]:
         """Iterate over the functions that can be reached from the root, nearest first."""
-        for node, path in self.paths.items():
+        for node in self._owners:
             kind = self.kind(node)
             if kind == "function":
-                yield SavedFunction(node, path, tuple(self.nodes[node].function.concrete_functions))
+                names = tuple(self.nodes[node].function.concrete_functions)
             elif kind == "bare_concrete_function":
-                name = self.nodes[node].bare_concrete_function.concrete_function_name
-                yield SavedFunction(node, path, (name,))
+                names = (self.nodes[node].bare_concrete_function.concrete_function_name,)
+            else:
+                continue
+            yield SavedFunction(node, self.path(node) or "", names)
 
     def concrete_function(self, name: str) -> ConcreteFunction:
         """Give the captured objects and the Python structure of a function of the library."""
         if name not in self._concrete:
-            raise FormatError(self.path, f"has no concrete function {name!r} in its object graph")
+            raise FormatError(self.file, f"has no concrete function {name!r} in its object graph")
         proto = self._concrete[name]
         return ConcreteFunction(
             name,
