@@ -252,6 +252,15 @@ def test_wrong_parts(tmp_path: Path, description: str, reason: str) -> None:
         Checkpoint(writer.write()).part("emb", description)
 
 
+@pytest.mark.parametrize("description", ["", "300 4 100,100:-"])
+def test_a_slice_of_another_type_is_named(tmp_path: Path, description: str) -> None:
+    writer, whole = partitioned(tmp_path)
+    second = [key for key in writer.entries if key.startswith(b"\0")][1]
+    writer.add(second, whole[:100].astype(np.int32))
+    with pytest.raises(FormatError, match="a slice of 'emb' is int32"):
+        Checkpoint(writer.write()).part("emb", description)
+
+
 def test_a_missing_slice_is_named(tmp_path: Path) -> None:
     writer, _ = partitioned(tmp_path)
     del writer.entries[next(key for key in writer.entries if key.startswith(b"\0"))]

@@ -95,10 +95,9 @@ class Checkpoint:
             raise FormatError(
                 self.path, f"{key!r} has the shape {shape}, but the graph restores it as {wanted}"
             )
+        region = self._region(extents, shape, key)
         stored = _slice_name(_name(key), extents)
-        if stored in self._table:
-            return self._whole(self._entry(stored, key), key)
-        return self.tensor(key)[self._region(extents, shape, key)]
+        return self._stored(stored, region, key) if stored in self._table else self.tensor(key)[region]
 
     def verify(self, key: str) -> None:
         """Compare the data of a tensor with its checksum; raise FormatError where they differ."""
@@ -219,18 +218,23 @@ class Checkpoint:
                 self._shard_path(entry.shard_id), f"is corrupt: the checksum of {key!r} is wrong"
             )
 
+    def _stored(self, name: bytes, region: tuple[slice, ...], key: str) -> np.ndarray:
+        """Give the slice of a partitioned variable that stands under `name`, a view."""
+        part = self._whole(self._entry(name, key), key)
+        _, dtype = self.shape_dtype(key)
+        shape = tuple(extent.stop - extent.start for extent in region)
+        if part.shape != shape or part.dtype != dtype:
+            raise FormatError(
+                self.path, f"a slice of {key!r} is {part.dtype} {part.shape}, not {dtype} {shape}"
+            )
+        return part
+
     def _assembled(self, entry: BundleEntryProto, key: str) -> np.ndarray:
         """Join the slices of a partitioned variable; all are found before memory is taken."""
         shape, dtype = self._described(entry, key)
         parts = []
         for name, region in self._slices(entry, shape, key):
-            part = self._whole(self._entry(name, key), key)
-            wanted = tuple(extent.stop - extent.start for extent in region)
-            if part.shape != wanted or part.dtype != dtype:
-                raise FormatError(
-                    self.path, f"a slice of {key!r} is {part.dtype} {part.shape}, not {dtype} {wanted}"
-                )
-            parts.append((region, part))
+            parts.append((region, self._stored(name, region, key)))
         if sum(part.size for _, part in parts) != math.prod(shape):
             raise FormatError(self.path, f"the slices of {key!r} do not make up its shape {shape}")
         if len(parts) == 1:

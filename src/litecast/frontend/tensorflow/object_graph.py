@@ -160,7 +160,7 @@ class ObjectGraph:
         for node in (queue := [0]):
             if pairs[node] >= len(checkpoint.nodes):
                 raise FormatError(
-                    self.path, "the checkpoint's object graph refers to an object that is not there"
+                    self.file, "the checkpoint's object graph refers to an object that is not there"
                 )
             saved = checkpoint.nodes[pairs[node]]
             if saved.attributes:
