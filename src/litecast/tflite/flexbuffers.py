@@ -1,10 +1,10 @@
-"""The one FlexBuffer that the writer needs: the options of a select TF op."""
+"""The one FlexBuffer that Litecast makes and reads: the options of a select TF op."""
 
 from __future__ import annotations
 
 import struct
 
-__all__ = ["flex_options"]
+__all__ = ["flex_options", "flex_parts"]
 
 # Packed type bytes of the FlexBuffers format: (type << 2) | log2(width in bytes); all widths are 4 here.
 _STRING, _VECTOR = (5 << 2) | 2, (10 << 2) | 2
@@ -28,3 +28,17 @@ def flex_options(name: str, node_def: bytes) -> bytes:
     content += bytes([_STRING] * len(places) + [0] * (-len(places) % 4))
     content += struct.pack("<IBB", len(content) - vector, _VECTOR, 4)
     return bytes(content)
+
+
+def flex_parts(options: bytes) -> tuple[str, bytes] | None:
+    """Return name and serialized NodeDef of a select TF op's options, None where they are something else."""
+    from flatbuffers.flexbuffers import GetRoot
+
+    try:
+        vector = GetRoot(options).AsVector
+        if len(vector) != 2 or not (vector[0].IsString and vector[1].IsString):
+            return None
+        name, node_def = vector[0].AsStringBytes.decode(), bytes(vector[1].AsStringBytes)
+    except (ValueError, TypeError, IndexError, struct.error):
+        return None
+    return name, node_def

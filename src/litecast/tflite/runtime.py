@@ -20,6 +20,8 @@ from litecast.errors import ConvertError, FormatError
 from litecast.ir.graph import Graph, Loc, Model, Node, Value
 from litecast.ir.op import Array, Op
 from litecast.ir.types import DType, TensorType
+from litecast.tflite.schema import schema
+from litecast.tflite.source import Source, open_source
 
 __all__ = ["Port", "Runtime", "evaluate"]
 
@@ -63,8 +65,7 @@ class Runtime:
     def signatures(self) -> dict[str, tuple[list[str], list[str]]]:
         """Names of the inputs and outputs of every signature, in the model's own order."""
         if self._order is None:
-            content = self._model if isinstance(self._model, bytes) else Path(self._model).open("rb")
-            self._order = _signature_order(content)
+            self._order = _signature_order(self._model)
         return self._order
 
     def inputs(self, signature: str | None = None) -> list[Port]:
@@ -196,21 +197,25 @@ def _port(name: str, details: dict[str, Any]) -> Port:
     return Port(name, details["index"], dtype, tuple(int(dim) for dim in shape), details["quantization"])
 
 
-def _signature_order(model: Any) -> dict[str, tuple[list[str], list[str]]]:
-    """Read names in file order: the interpreter sorts them."""
-    import mmap
-
-    from litecast.tflite.schema import schema
-
-    content = model if isinstance(model, bytes) else mmap.mmap(model.fileno(), 0, access=mmap.ACCESS_READ)
-    root = schema().Model.GetRootAs(content)
+def _signature_order(model: str | PathLike[str] | bytes) -> dict[str, tuple[list[str], list[str]]]:
+    """Read the names in the order of the subgraph's inputs and outputs: the interpreter sorts them."""
+    source = open_source(model)
+    root = schema().Model.GetRootAs(source.view)
     order = {}
-    for index in range(root.SignatureDefsLength()):
-        entry = root.SignatureDefs(index)
-        inputs = [entry.Inputs(i).Name().decode() for i in range(entry.InputsLength())]
-        outputs = [entry.Outputs(i).Name().decode() for i in range(entry.OutputsLength())]
-        order[entry.SignatureKey().decode()] = (inputs, outputs)
+    for entry in source.each(root, "SignatureDefs"):
+        graph = root.Subgraphs(entry.SubgraphIndex())
+        key = source.text(entry.SignatureKey())
+        order[key] = (
+            _names(source, source.each(entry, "Inputs"), source.numbers(graph, "Inputs")),
+            _names(source, source.each(entry, "Outputs"), source.numbers(graph, "Outputs")),
+        )
     return order
+
+
+def _names(source: Source, maps: Iterator[Any], tensors: list[int]) -> list[str]:
+    named = [(source.text(entry.Name()), entry.TensorIndex()) for entry in maps]
+    places = {index: place for place, index in reversed(list(enumerate(tensors)))}
+    return [name for name, _ in sorted(named, key=lambda pair: places.get(pair[1], len(places)))]
 
 
 _settled = False

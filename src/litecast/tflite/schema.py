@@ -6,7 +6,7 @@ from functools import cache
 from types import ModuleType
 from typing import Any
 
-__all__ = ["builtin_name", "camel", "schema", "snake", "table", "union_of"]
+__all__ = ["builtin_name", "camel", "schema", "slots", "snake", "table", "union_member", "union_of"]
 
 
 @cache
@@ -40,13 +40,28 @@ def table(name: str, /, **fields: Any) -> Any:
 
 
 @cache
+def slots(name: str) -> int:
+    """Return how many fields the schema gives a table: what it tells the FlatBuffer builder."""
+
+    class Probe:
+        count = 0
+
+        def StartObject(self, count: int) -> None:
+            self.count = count
+
+    probe = Probe()
+    getattr(schema(), f"{name}Start")(probe)
+    return probe.count
+
+
+@cache
 def _names(enum: str) -> dict[int, str]:
     return {value: name for name, value in vars(getattr(schema(), enum)).items() if isinstance(value, int)}
 
 
 @cache
 def union_of(options: str) -> tuple[str, int]:
-    """Return which of the two unions of Operator holds an options table (its attribute), and the number in it."""
+    """Return which union of Operator holds an options table (its attribute), and the table's number in it."""
     for union in ("BuiltinOptions", "BuiltinOptions2"):
         number = getattr(getattr(schema(), union), options, None)
         if number is not None:
@@ -54,8 +69,8 @@ def union_of(options: str) -> tuple[str, int]:
     raise KeyError(f"the schema has no options table {options}")
 
 
-def options_name(union: str, number: int) -> str | None:
-    """Return the options table of a number of `BuiltinOptions` or `BuiltinOptions2`, None where there is none."""
+def union_member(union: str, number: int) -> str | None:
+    """Return the table that a number stands for in a union, None where the schema knows none."""
     return _names(union).get(number) if number else None
 
 
