@@ -261,6 +261,17 @@ def test_a_slice_of_another_type_is_named(tmp_path: Path, description: str) -> N
         Checkpoint(writer.write()).part("emb", description)
 
 
+def test_slices_cannot_share_their_data(tmp_path: Path) -> None:
+    """Many slices at one place of a file would otherwise be a tensor of any size."""
+    writer, _ = partitioned(tmp_path)
+    slices = [entry for key, entry in writer.entries.items() if key.startswith(b"\0")]
+    for entry in slices:
+        entry.shard_id, entry.offset = slices[0].shard_id, slices[0].offset
+    writer.data[0] = writer.data[0][: slices[0].size]
+    with pytest.raises(FormatError, match="do not make up its shape"):
+        Checkpoint(writer.write()).tensor("emb")
+
+
 def test_a_missing_slice_is_named(tmp_path: Path) -> None:
     writer, _ = partitioned(tmp_path)
     del writer.entries[next(key for key in writer.entries if key.startswith(b"\0"))]

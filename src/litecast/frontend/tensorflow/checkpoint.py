@@ -235,7 +235,9 @@ class Checkpoint:
         parts = []
         for name, region in self._slices(entry, shape, key):
             parts.append((region, self._stored(name, region, key)))
-        if sum(part.size for _, part in parts) != math.prod(shape):
+        size = math.prod(shape)
+        available = sum(shard.size for shard in self._shards.values())
+        if sum(part.size for _, part in parts) != size or size * dtype.itemsize > available:
             raise FormatError(self.path, f"the slices of {key!r} do not make up its shape {shape}")
         if len(parts) == 1:
             return parts[0][1]
