@@ -53,7 +53,9 @@ def decode(data: Array, dtype: DType, shape: tuple[int, ...]) -> Array:
 
 def _encode_strings(array: Array) -> bytes:
     """The string buffer of string_util.h: int32 count, count + 1 int32 offsets, then the characters."""
-    texts = [text.encode() if isinstance(text, str) else bytes(text) for text in np.asarray(array).reshape(-1)]
+    texts = [
+        text.encode() if isinstance(text, str) else bytes(text) for text in np.asarray(array).reshape(-1)
+    ]
     offsets = [4 * (len(texts) + 2)]
     for text in texts:
         offsets.append(offsets[-1] + len(text))
@@ -88,7 +90,9 @@ def _pack(flat: Array, bits: int) -> Any:
 
 def _unpack(data: Array, dtype: DType, count: int) -> Array:
     bits = dtype.bits
-    parts = np.stack([(data >> shift) & ((1 << bits) - 1) for shift in range(0, 8, bits)], axis=1).reshape(-1)[:count]
+    parts = np.stack([(data >> shift) & ((1 << bits) - 1) for shift in range(0, 8, bits)], axis=1).reshape(
+        -1
+    )[:count]
     if dtype is not DType.UINT4:
         half = 1 << (bits - 1)
         parts = (parts ^ half).astype(np.int8) - np.int8(half)

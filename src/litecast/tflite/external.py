@@ -21,7 +21,14 @@ class External(Lazy):
     __slots__ = ("group", "length", "model", "offset", "packing")
 
     def __init__(
-        self, model: str, group: str, offset: int, length: int, packing: str, dtype: DType, shape: tuple[int, ...]
+        self,
+        model: str,
+        group: str,
+        offset: int,
+        length: int,
+        packing: str,
+        dtype: DType,
+        shape: tuple[int, ...],
     ) -> None:
         super().__init__(dtype, shape, self._load)
         self.model, self.group, self.offset, self.length, self.packing = model, group, offset, length, packing

@@ -1,23 +1,126 @@
-"""The metadata entries of a model: what a runtime must know, and who converted it."""
+"""The metadata entries of a model: the oldest runtime that runs it, and who converted it."""
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib.resources import files
 
 from litecast.ir.graph import Graph, Model
+from litecast.ops.custom import Builtin, Custom, Flex
 
-__all__ = ["METADATA_BUFFER", "model_metadata"]
+__all__ = ["METADATA_BUFFER", "Conversion", "min_runtime", "model_metadata"]
 
 METADATA_BUFFER = "metadata_buffer:"
 """Prefix of the names under which `Model.metadata` holds the nameless entries of the deprecated metadata_buffer."""
+CONVERSION, RUNTIME, LOCATION = "CONVERSION_METADATA", "min_runtime_version", "buffer_location"
+RUNTIME_SIZE = 16
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What the entry CONVERSION_METADATA says; the numbers are those of conversion_metadata.fbs.
+
+    `model_type`: 1 SavedModel, 2 Keras, 3 concrete functions, 4 GraphDef, 6 JAX. `modes`: 1001 float16, 1002 dynamic
+    range, 1003 full integer, 1004 int16, 2000 quantization-aware training.
+    """
+
+    model_type: int = 0
+    modes: tuple[int, ...] = ()
+    allow_custom_ops: bool = False
+    enable_select_tf_ops: bool = False
+    force_select_tf_ops: bool = False
+
+    def pack(self) -> bytes:
+        """Return the FlatBuffer."""
+        from flatbuffers import Builder
+
+        from litecast import __version__
+
+        builder = Builder(256)
+        version = builder.CreateString(f"Litecast {__version__}")
+        builder.StartVector(4, len(self.modes), 4)
+        for mode in reversed(self.modes):
+            builder.PrependInt32(mode)
+        modes = builder.EndVector()
+        builder.StartObject(4)
+        builder.PrependUOffsetTRelativeSlot(0, version, 0)
+        builder.PrependUint32Slot(1, 2, 0)
+        builder.PrependInt32Slot(2, self.model_type, 0)
+        environment = builder.EndObject()
+        builder.StartObject(5)
+        builder.PrependUOffsetTRelativeSlot(0, modes, 0)
+        flags = (self.allow_custom_ops, self.enable_select_tf_ops, self.force_select_tf_ops)
+        for slot, flag in enumerate(flags, start=1):
+            builder.PrependBoolSlot(slot, flag, False)
+        options = builder.EndObject()
+        builder.StartObject(2)
+        builder.PrependUOffsetTRelativeSlot(0, environment, 0)
+        builder.PrependUOffsetTRelativeSlot(1, options, 0)
+        builder.Finish(builder.EndObject())
+        return bytes(builder.Output())
 
 
 def model_metadata(
-    model: Model, graphs: Sequence[Graph], outside: bool, conversion_metadata: bool
+    model: Model, graphs: Sequence[Graph], outside: bool, conversion: Conversion | bool
 ) -> dict[str, bytes]:
-    """Return the metadata entries to write: the model's own and those that the writer makes."""
-    entries = dict(model.metadata)
-    entries.pop("buffer_location", None)
+    """Return the metadata entries to write: the model's own, and those that the writer makes anew.
+
+    `conversion`: False leaves CONVERSION_METADATA out, True keeps what the model has or makes one.
+    """
+    entries = {name: content for name, content in model.metadata.items() if name != LOCATION}
+    entries[RUNTIME] = min_runtime(model, graphs).encode().ljust(RUNTIME_SIZE, b"\0")
     if outside:
-        entries["buffer_location"] = b"outside flatbuffers"
+        entries[LOCATION] = b"outside flatbuffers"
+    if conversion is False:
+        entries.pop(CONVERSION, None)
+    elif conversion is not True or CONVERSION not in entries:
+        stated = Conversion() if conversion is True else conversion
+        kinds = {type(node.op) for graph in graphs for node in graph.nodes}
+        entries[CONVERSION] = replace(
+            stated,
+            allow_custom_ops=stated.allow_custom_ops or Custom in kinds,
+            enable_select_tf_ops=stated.enable_select_tf_ops or Flex in kinds,
+        ).pack()
     return entries
+
+
+def min_runtime(model: Model, graphs: Sequence[Graph] | None = None) -> str:
+    """Return the oldest TensorFlow Lite release whose builtin kernels run the model, "" where none is known to.
+
+    Custom and select TF operations depend on what the application links and do not count. The official converter
+    skips a version that its table lacks (LSTM 5, UNIDIRECTIONAL_SEQUENCE_LSTM 5: no runtime registers them,
+    core/kernels/register.cc) and then names a runtime that fails; here such a model names none.
+    """
+    needed = {
+        (
+            node.op.builtin_code if isinstance(node.op, Builtin) else node.op.code,
+            node.op.version(node.inputs, node.outputs),
+        )
+        for graph in (model.all_graphs() if graphs is None else graphs)
+        for node in graph.nodes
+        if not isinstance(node.op, (Custom, Flex))
+    }
+    releases = [_release(code, version) for code, version in needed]
+    return "" if "" in releases else max(releases, key=_order, default="")
+
+
+def _release(code: int, version: int) -> str:
+    """The release that first runs a version; a gap in the table takes the next version's."""
+    later = [known for known in _table().get(code, {}) if known >= version]
+    return _table()[code][min(later)] if later else ""
+
+
+def _order(release: str) -> tuple[int, ...]:
+    return tuple(map(int, release.split(".")))
+
+
+@cache
+def _table() -> dict[int, dict[int, str]]:
+    """Builtin code -> version -> release (runtime_version.cc)."""
+    with files("litecast.tflite").joinpath("min_runtime.csv").open(encoding="ascii") as file:
+        rows = list(csv.DictReader(file))
+    split = [(int(row["code"]), [entry.split("=") for entry in row["versions"].split()]) for row in rows]
+    return {code: {int(version): release for version, release in entries} for code, entries in split}

@@ -85,7 +85,9 @@ def _pack_field(value: Any, number: Callable[[Graph], int]) -> Any:
 # -- reading ----------------------------------------------------------------------------------------------------
 
 
-def decode_op(known: Encoding, options: Any, types: Sequence[TensorType], graph: Callable[[int], Graph]) -> Op:
+def decode_op(
+    known: Encoding, options: Any, types: Sequence[TensorType], graph: Callable[[int], Graph]
+) -> Op:
     """Return the operation of a file; `options` is the schema's object (None: absent), `types` are the outputs'.
 
     A builtin that has no class, or whose class cannot say all that the file says, is carried as a `Builtin`.

@@ -14,7 +14,7 @@ from litecast.ir.op import Array
 from litecast.ir.types import DType, TensorType
 from litecast.ops.custom import Builtin, Opaque
 from litecast.tflite.external import External
-from litecast.tflite.metadata import METADATA_BUFFER, model_metadata
+from litecast.tflite.metadata import METADATA_BUFFER, Conversion, model_metadata
 from litecast.tflite.options import encode_op, pack_options
 from litecast.tflite.quantization import Sparsity, pack_quant, quant_values
 from litecast.tflite.schema import schema, table, union_of
@@ -53,7 +53,7 @@ class Packer:
         for scope in self.scopes:
             scope.number_constants()
 
-    def pack(self, outside: bool, conversion_metadata: bool) -> bytearray:
+    def pack(self, outside: bool, conversion_metadata: Conversion | bool) -> bytearray:
         """Return the FlatBuffer; `outside`: constants will lie behind it, at Buffer.offset."""
         subgraphs = [scope.subgraph(outside) for scope in self.scopes]
         buffers: list[Any] = [table("Buffer"), *(_Placeholder(outside) for _ in self.constants)]
@@ -92,7 +92,7 @@ class Packer:
                 for node in nodes
             )
 
-    def _metadata(self, root: Any, outside: bool, conversion_metadata: bool) -> None:
+    def _metadata(self, root: Any, outside: bool, conversion_metadata: Conversion | bool) -> None:
         root.metadata, numbered = [], []
         for name, content in model_metadata(self.model, self.graphs, outside, conversion_metadata).items():
             if name.startswith(METADATA_BUFFER):
@@ -215,7 +215,9 @@ class _Scope:
             operator.customOptionsFormat = known.custom_options_format
         if node.extra is not None:
             operator.debugMetadataIndex = node.extra.debug_index
-            operator.mutatingVariableInputs = np.array(node.extra.mutating, np.bool_) if node.extra.mutating else None
+            operator.mutatingVariableInputs = (
+                np.array(node.extra.mutating, np.bool_) if node.extra.mutating else None
+            )
             intermediates = node.extra.intermediates
             operator.intermediates = self._numbers(intermediates) if intermediates else None
         return operator

@@ -82,7 +82,12 @@ def unpack_quant(parameters: Any, value: Callable[[int], Value | None]) -> Quant
         zero_points = (zero_points or (0,)) * len(scales)
     details = _unpack_details(parameters, value)
     result = Quant(
-        scales, zero_points, parameters.quantizedDimension, _floats(parameters.min), _floats(parameters.max), details
+        scales,
+        zero_points,
+        parameters.quantizedDimension,
+        _floats(parameters.min),
+        _floats(parameters.max),
+        details,
     )
     return None if result == Quant(axis=result.axis) else result
 
@@ -96,7 +101,9 @@ def _unpack_details(parameters: Any, value: Callable[[int], Value | None]) -> An
         return None
     name = union_member("QuantizationDetails", parameters.detailsType)
     if name is None or parameters.details is None:
-        raise ValueError(f"quantization details of type {parameters.detailsType}, which the schema does not know")
+        raise ValueError(
+            f"quantization details of type {parameters.detailsType}, which the schema does not know"
+        )
     items: dict[str, Any] = {}
     for attribute, content in vars(parameters.details).items():
         field = snake(attribute)
@@ -122,7 +129,11 @@ def densify(parameters: Any, data: Array, shape: tuple[int, ...]) -> Array:
     block_map = [] if parameters.blockMap is None else list(map(int, parameters.blockMap))
     levels = parameters.dimMetadata or []
     rank = len(shape)
-    if len(levels) != len(order) or len(order) != rank + len(block_map) or sorted(order) != list(range(len(order))):
+    if (
+        len(levels) != len(order)
+        or len(order) != rank + len(block_map)
+        or sorted(order) != list(range(len(order)))
+    ):
         raise ValueError("sparsity parameters that do not fit the shape")
     limit = int(np.prod(shape, dtype=object))
     nodes = np.zeros(1, np.int64)

@@ -125,11 +125,15 @@ class _Reader:
         return self.source.bytes_at(entry.Offset(), entry.Size()) if entry.Offset() > 1 else None
 
     def _externals(self) -> dict[int, Callable[[DType, tuple[int, ...]], External]]:
-        groups = [self.source.text(group.Name()) for group in self.source.each(self.root, "ExternalBufferGroups")]
+        groups = [
+            self.source.text(group.Name()) for group in self.source.each(self.root, "ExternalBufferGroups")
+        ]
         made: dict[int, Callable[[DType, tuple[int, ...]], External]] = {}
         for entry in self.source.each(self.root, "ExternalBuffers"):
             if entry.Group() >= len(groups):
-                raise ValueError(f"external buffer {entry.Id()} names group {entry.Group()}, which does not exist")
+                raise ValueError(
+                    f"external buffer {entry.Id()} names group {entry.Group()}, which does not exist"
+                )
             made[entry.Id()] = partial(
                 External,
                 self.source.label,
@@ -212,7 +216,9 @@ class _Scope:
         if not operator.CustomOptionsIsNone():
             content = np.asarray(operator.CustomOptionsAsNumpy())
         elif operator.LargeCustomOptionsOffset() > 1:
-            content = self.source.bytes_at(operator.LargeCustomOptionsOffset(), operator.LargeCustomOptionsSize())
+            content = self.source.bytes_at(
+                operator.LargeCustomOptionsOffset(), operator.LargeCustomOptionsSize()
+            )
         else:
             return b""
         self.source.spend(len(content), "custom options")

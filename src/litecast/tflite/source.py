@@ -60,7 +60,9 @@ class Source:
         (size,) = struct.unpack_from("<H", self.view, start)
         for slot in range(slots(name), (size - 4) // 2):
             if struct.unpack_from("<H", self.view, start + 4 + 2 * slot)[0]:
-                raise ValueError(f"field {slot} of {name} is newer than the schema of the installed ai-edge-litert")
+                raise ValueError(
+                    f"field {slot} of {name} is newer than the schema of the installed ai-edge-litert"
+                )
         return item
 
     def numbers(self, owner: Any, field: str) -> list[int]:

@@ -58,7 +58,11 @@ def _offset_fields(directory: bytes, count: int) -> list[tuple[int, int]]:
     """Return where in a zip's central directory the offsets of its files are, and what they say."""
     fields: list[tuple[int, int]] = []
     place = 0
-    while len(fields) < count and directory[place : place + 4] == _ENTRY and place + _ENTRY_SIZE <= len(directory):
+    while (
+        len(fields) < count
+        and directory[place : place + 4] == _ENTRY
+        and place + _ENTRY_SIZE <= len(directory)
+    ):
         fields.append((place + 42, struct.unpack_from("<I", directory, place + 42)[0]))
         place += _ENTRY_SIZE + sum(struct.unpack_from("<HHH", directory, place + 28))
     return fields if len(fields) == count else []

@@ -20,6 +20,7 @@ from litecast.errors import FormatError
 from litecast.ir.graph import Model, Value
 from litecast.ir.types import DType
 from litecast.tflite.buffers import encode, encoded_size
+from litecast.tflite.metadata import Conversion
 from litecast.tflite.packer import Packer
 from litecast.tflite.quantization import Sparsity
 from litecast.tflite.schema import schema
@@ -32,7 +33,9 @@ INLINE_LIMIT = (1 << 31) - (1 << 20)
 ALIGNMENT = 16
 
 
-def write(model: Model, *, conversion_metadata: bool = True, inline_limit: int = INLINE_LIMIT) -> bytes:
+def write(
+    model: Model, *, conversion_metadata: Conversion | bool = True, inline_limit: int = INLINE_LIMIT
+) -> bytes:
     """Return the model as a `.tflite` FlatBuffer; see `write_to`."""
     file = io.BytesIO()
     write_to(model, file, conversion_metadata=conversion_metadata, inline_limit=inline_limit)
@@ -40,7 +43,11 @@ def write(model: Model, *, conversion_metadata: bool = True, inline_limit: int =
 
 
 def write_to(
-    model: Model, file: BinaryIO, *, conversion_metadata: bool = True, inline_limit: int = INLINE_LIMIT
+    model: Model,
+    file: BinaryIO,
+    *,
+    conversion_metadata: Conversion | bool = True,
+    inline_limit: int = INLINE_LIMIT,
 ) -> None:
     """Write the model as a `.tflite` FlatBuffer to a seekable file that is at its start.
 
@@ -63,7 +70,9 @@ def write_to(
     file.seek(0, os.SEEK_END)
 
 
-def save(model: Model | bytes, path: str | PathLike[str], *, conversion_metadata: bool = True) -> None:
+def save(
+    model: Model | bytes, path: str | PathLike[str], *, conversion_metadata: Conversion | bool = True
+) -> None:
     """Write a model to a file: beside it first, then renamed, so that no partial file is ever left.
 
     Raises FormatError where the place cannot be written.
@@ -91,7 +100,11 @@ def _size(value: Value) -> int:
 
 
 def _data(value: Value) -> Any:
-    return value.sparsity.data.data if isinstance(value.sparsity, Sparsity) else encode(value.array(), value.dtype)
+    return (
+        value.sparsity.data.data
+        if isinstance(value.sparsity, Sparsity)
+        else encode(value.array(), value.dtype)
+    )
 
 
 def _stream(constants: Sequence[Value], sizes: Sequence[int], file: BinaryIO) -> list[tuple[int, int]]:
