@@ -74,10 +74,17 @@ def operators(content: bytes) -> set[str]:
     return found
 
 
-def dynamic_inputs(content: bytes, signature: str) -> dict[str, bool]:
-    """Of each input of a signature, whether its shape signature keeps an unknown dimension."""
-    runner = interpreter(content).get_signature_runner(signature)
-    details = runner.get_input_details()
-    return {
-        name: bool((np.asarray(detail["shape_signature"]) == -1).any()) for name, detail in details.items()
-    }
+def varying(calls: list[Step]) -> set[tuple[str, str, int]]:
+    """(signature, input, axis) wherever the calls differ in size: a dimension that the model leaves unknown."""
+    sizes: dict[tuple[str, str, int], set[int]] = {}
+    for call in calls:
+        for name, x in call.inputs.items():
+            for axis, size in enumerate(x.shape):
+                sizes.setdefault((call.signature, name, axis), set()).add(size)
+    return {place for place, found in sizes.items() if len(found) > 1}
+
+
+def shape_signatures(content: bytes, signature: str) -> dict[str, list[int]]:
+    """The shape signature of each input; -1 where a dimension is unknown."""
+    details = interpreter(content).get_signature_runner(signature).get_input_details()
+    return {name: [int(size) for size in detail["shape_signature"]] for name, detail in details.items()}

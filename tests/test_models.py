@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests import models
-from tests.reference import relative_error, steps
+from tests.reference import Step, relative_error, steps, varying
 
 
 def test_recorded_steps_run_in_order(tmp_path: Path) -> None:
@@ -17,6 +17,11 @@ def test_recorded_steps_run_in_order(tmp_path: Path) -> None:
     first, second = steps(tmp_path / "io.npz")
     assert (first.signature, list(first.outputs), first.inputs) == ("a", ["y"], {})
     assert (second.signature, list(second.inputs)) == ("b", ["x"])
+
+
+def test_varying_axes_are_found() -> None:
+    calls = [Step("s", {"x": np.zeros((size, 4)), "y": np.zeros(())}) for size in (1, 3)]
+    assert varying([*calls, Step("other", {"x": np.zeros((7, 7))})]) == {("s", "x", 0)}
 
 
 @pytest.mark.parametrize(

@@ -23,12 +23,11 @@ class NotBuiltError(RuntimeError):
 
 @dataclass(frozen=True)
 class HardModel:
-    """One model: the module here and its function that builds it, and what a test expects of the result."""
+    """One model: the module here and its function that builds it, and whether its tests take long."""
 
     module: str
     function: str
     slow: bool = False
-    dynamic: bool = True  # every input keeps an unknown dimension
 
     def stamp(self) -> str:
         """What the cached folder depends on, but for TensorFlow's version."""
@@ -53,12 +52,12 @@ MODELS = {
     "simple_rnn": HardModel("recurrent", "simple_rnn"),
     "masked_bilstm": HardModel("recurrent", "masked_bilstm"),
     "conv_lstm": HardModel("recurrent", "conv_lstm"),
-    "stateful_lstm": HardModel("recurrent", "stateful_lstm", dynamic=False),
+    "stateful_lstm": HardModel("recurrent", "stateful_lstm"),
     "bert": HardModel("transformer", "bert"),
     "bert_dynamic": HardModel("transformer", "bert_dynamic"),
-    "gpt": HardModel("transformer", "gpt", dynamic=False),
+    "gpt": HardModel("transformer", "gpt"),
     "mel_conv": HardModel("audio", "mel_conv"),
-    "loop_and_branch": HardModel("control", "loop_and_branch", dynamic=False),
+    "loop_and_branch": HardModel("control", "loop_and_branch"),
     "tensor_array": HardModel("control", "tensor_array"),
     "tf1_graph": HardModel("tf1", "plain_graph"),
     "tf1_control_flow": HardModel("tf1", "control_flow"),
