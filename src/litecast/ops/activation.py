@@ -1,0 +1,153 @@
+"""Activations and normalisations: one operand, one result of its type."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from litecast.ir.graph import Value
+from litecast.ir.op import Array, Inferred
+from litecast.ir.types import TensorType, broadcast
+from litecast.ops.enums import Activation
+from litecast.ops.rules import Unary, Versioned, by_type, same_dtype
+
+__all__ = [
+    "Elu",
+    "Gelu",
+    "HardSwish",
+    "L2Normalization",
+    "LeakyRelu",
+    "LocalResponseNormalization",
+    "LogSoftmax",
+    "Logistic",
+    "Prelu",
+    "Relu",
+    "Relu0To1",
+    "Relu6",
+    "ReluN1To1",
+    "Softmax",
+    "Tanh",
+]
+
+
+@dataclass(frozen=True)
+class Relu(Unary, code=19):
+    """max(x, 0)."""
+
+    versions = by_type(i16=3, i8=2, u8=2)
+
+    def eval(self, x: Array) -> Array:
+        return np.maximum(x, x.dtype.type(0))
+
+
+@dataclass(frozen=True)
+class Relu6(Unary, code=21):
+    """x clamped to 0 .. 6."""
+
+    versions = by_type(i16=3, i8=2)
+
+    def eval(self, x: Array) -> Array:
+        return np.clip(x, x.dtype.type(0), x.dtype.type(6))
+
+
+@dataclass(frozen=True)
+class ReluN1To1(Unary, code=20):
+    """x clamped to -1 .. 1."""
+
+    def eval(self, x: Array) -> Array:
+        return np.clip(x, x.dtype.type(-1), x.dtype.type(1))
+
+
+@dataclass(frozen=True)
+class Relu0To1(Unary, code=152):
+    """x clamped to 0 .. 1."""
+
+    def eval(self, x: Array) -> Array:
+        return np.clip(x, x.dtype.type(0), x.dtype.type(1))
+
+
+@dataclass(frozen=True)
+class LeakyRelu(Unary, code=98, options="LeakyReluOptions"):
+    """x, or alpha * x where x is negative."""
+
+    alpha: float = 0.0
+    versions = by_type(i16=2)
+
+
+@dataclass(frozen=True)
+class Prelu(Versioned, code=54):
+    """x, or alpha * x where x is negative, alpha being a tensor that broadcasts to x."""
+
+    same_dtype = True
+
+    def infer(self, x: Value, alpha: Value) -> Inferred:
+        dtype = same_dtype(x, alpha)
+        if x.type.shape is None or alpha.type.shape is None:
+            return TensorType(dtype, x.type.shape)
+        return TensorType(dtype, broadcast(x.shape, alpha.shape))
+
+
+@dataclass(frozen=True)
+class Elu(Unary, code=111):
+    """x, or exp(x) - 1 where x is negative."""
+
+
+@dataclass(frozen=True)
+class Gelu(Unary, code=150, options="GeluOptions"):
+    """x times the normal distribution function, or its tanh approximation."""
+
+    approximate: bool = False
+    versions = by_type(f16=3, i8=2, u8=2)
+
+
+@dataclass(frozen=True)
+class HardSwish(Unary, code=117, options="HardSwishOptions"):
+    """x * relu6(x + 3) / 6."""
+
+
+@dataclass(frozen=True)
+class Logistic(Unary, code=14):
+    """1 / (1 + exp(-x))."""
+
+    versions = by_type(i16=3, i8=2)
+
+
+@dataclass(frozen=True)
+class Tanh(Unary, code=28):
+    """The hyperbolic tangent."""
+
+    versions = by_type(i16=3, i8=2)
+
+
+@dataclass(frozen=True)
+class Softmax(Unary, code=25, options="SoftmaxOptions"):
+    """exp(beta * x) over its sum along the last axis. (The schema's default of beta is 0; here it is 1.)"""
+
+    beta: float = 1.0
+    versions = by_type(f16=4, i16=3, i8=2)
+
+
+@dataclass(frozen=True)
+class LogSoftmax(Unary, code=50, options="LogSoftmaxOptions"):
+    """The logarithm of the softmax along the last axis."""
+
+    versions = by_type(i8=2)
+
+
+@dataclass(frozen=True)
+class L2Normalization(Unary, code=11, options="L2NormOptions"):
+    """x over the root of the sum of its squares along the last axis."""
+
+    fused_activation_function: Activation = Activation.NONE
+    versions = by_type(i8=2)
+
+
+@dataclass(frozen=True)
+class LocalResponseNormalization(Unary, code=13, options="LocalResponseNormalizationOptions"):
+    """x over (bias + alpha * sum of squares of the 2 * radius + 1 nearest channels) ** beta."""
+
+    radius: int = 0
+    bias: float = 0.0
+    alpha: float = 0.0
+    beta: float = 0.0
