@@ -75,7 +75,7 @@ def operators(content: bytes) -> set[str]:
 
 
 def varying(calls: list[Step]) -> set[tuple[str, str, int]]:
-    """(signature, input, axis) wherever the calls differ in size: a dimension that the model leaves unknown."""
+    """(signature, input, axis) wherever the calls differ in size: a dimension the model leaves unknown."""
     sizes: dict[tuple[str, str, int], set[int]] = {}
     for call in calls:
         for name, x in call.inputs.items():
