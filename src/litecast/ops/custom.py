@@ -1,4 +1,4 @@
-"""Operations that have no class of their own: builtins carried as recorded, custom and select TF ops, and opaque ones.
+"""Operations without a class of their own: builtins as recorded, custom, select TF and opaque ones.
 
 None of them is understood, so each keeps its place, its recorded output types and its options unchanged.
 """
@@ -66,7 +66,7 @@ class Builtin(Carried):
 
 @dataclass(frozen=True)
 class Custom(Carried):
-    """A custom operation: `custom_code` names it, `custom_options` are opaque bytes (format 0: FlexBuffers)."""
+    """A custom operation: `custom_code` names it, `custom_options` are bytes (format 0: FlexBuffers)."""
 
     custom_code: str
     custom_options: bytes = b""
@@ -104,7 +104,7 @@ class Flex(Carried):
 
 @dataclass(frozen=True)
 class Opaque(Carried):
-    """A source operation that has no importer, typed from the source's own annotations; it is never written."""
+    """A source operation without importer, typed from the source's own annotations; it is never written."""
 
     op_name: str
     node_def: bytes = b""

@@ -1,1 +1,1 @@
-"""The `.tflite` file and its runtime: reader, writer, and LiteRT behind one class; import the modules you need."""
+"""The `.tflite` file and its runtime: reader, writer, and LiteRT; import the modules you need."""

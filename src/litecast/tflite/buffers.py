@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+from itertools import pairwise
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,7 @@ __all__ = ["decode", "encode", "encoded_size"]
 
 
 def encode(array: Array, dtype: DType) -> Any:
-    """Return the bytes of `array` as the file holds them; contiguous little-endian arrays are viewed, not copied."""
+    """Return the bytes of `array` as the file holds them; contiguous little-endian ones are not copied."""
     if dtype is DType.STRING:
         return _encode_strings(array)
     array = np.asarray(array)
@@ -32,7 +34,8 @@ def encoded_size(array: Any, dtype: DType) -> int:
     """Return how many bytes `encode` gives for an array (or something else with a shape)."""
     if dtype is DType.STRING:
         return 8 + 4 * array.size + sum(len(text) for text in array.reshape(-1))
-    return (int(np.prod(array.shape, dtype=np.int64)) * dtype.bits + 7) // 8
+    size: int = prod(array.shape)
+    return (size * dtype.bits + 7) // 8
 
 
 def decode(data: Array, dtype: DType, shape: tuple[int, ...]) -> Array:
@@ -42,7 +45,7 @@ def decode(data: Array, dtype: DType, shape: tuple[int, ...]) -> Array:
     """
     if dtype is DType.STRING:
         return _decode_strings(data).reshape(shape)
-    count = int(np.prod(shape, dtype=object))
+    count = prod(shape)
     needed = (count * dtype.bits + 7) // 8
     if len(data) != needed:
         raise ValueError(f"{dtype.name} of shape {list(shape)} takes {needed} bytes, there are {len(data)}")
@@ -73,7 +76,7 @@ def _decode_strings(data: Array) -> Array:
     if list(offsets) != sorted(offsets) or offsets[0] < 4 * (count + 2) or offsets[-1] > len(content):
         raise ValueError("a string buffer whose offsets are out of order")
     result = np.empty(count, object)
-    result[:] = [content[start:end] for start, end in zip(offsets, offsets[1:], strict=False)]
+    result[:] = [content[start:end] for start, end in pairwise(offsets)]
     return result
 
 

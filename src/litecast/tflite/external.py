@@ -16,7 +16,7 @@ __all__ = ["External"]
 
 
 class External(Lazy):
-    """A constant in the file that `group` names, beside the model; it is opened when its values are asked for."""
+    """A constant in the file that `group` names, beside the model; opened when its values are asked for."""
 
     __slots__ = ("group", "length", "model", "offset", "packing")
 

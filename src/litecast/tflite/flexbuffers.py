@@ -11,9 +11,9 @@ _STRING, _VECTOR = (5 << 2) | 2, (10 << 2) | 2
 
 
 def flex_options(name: str, node_def: bytes) -> bytes:
-    """Return the FlexBuffer vector [name, serialized NodeDef] that the delegate reads (delegates/flex/kernel.cc).
+    """Return the FlexBuffer vector [name, NodeDef] that the delegate reads (delegates/flex/kernel.cc).
 
-    Both are FlexBuffer strings, the second of arbitrary bytes (which is why the library's Builder does not serve).
+    Both are strings, the second of arbitrary bytes (which is why the library's Builder does not serve).
     """
     content = bytearray()
     places = []

@@ -14,7 +14,7 @@ from litecast.ops.custom import Builtin, Custom, Flex
 __all__ = ["METADATA_BUFFER", "Conversion", "min_runtime", "model_metadata"]
 
 METADATA_BUFFER = "metadata_buffer:"
-"""Prefix of the names under which `Model.metadata` holds the nameless entries of the deprecated metadata_buffer."""
+"""Under names with this prefix `Model.metadata` holds the nameless entries of the deprecated field."""
 CONVERSION, RUNTIME, LOCATION = "CONVERSION_METADATA", "min_runtime_version", "buffer_location"
 RUNTIME_SIZE = 16
 
@@ -23,8 +23,8 @@ RUNTIME_SIZE = 16
 class Conversion:
     """What the entry CONVERSION_METADATA says; the numbers are those of conversion_metadata.fbs.
 
-    `model_type`: 1 SavedModel, 2 Keras, 3 concrete functions, 4 GraphDef, 6 JAX. `modes`: 1001 float16, 1002 dynamic
-    range, 1003 full integer, 1004 int16, 2000 quantization-aware training.
+    `model_type`: 1 SavedModel, 2 Keras, 3 concrete functions, 4 GraphDef, 6 JAX. `modes`: 1001 float16,
+    1002 dynamic range, 1003 full integer, 1004 int16, 2000 quantization-aware training.
     """
 
     model_type: int = 0
@@ -88,11 +88,11 @@ def model_metadata(
 
 
 def min_runtime(model: Model, graphs: Sequence[Graph] | None = None) -> str:
-    """Return the oldest TensorFlow Lite release whose builtin kernels run the model, "" where none is known to.
+    """Return the oldest TensorFlow release whose builtin kernels run the model, "" where none is known to.
 
-    Custom and select TF operations depend on what the application links and do not count. The official converter
-    skips a version that its table lacks (LSTM 5, UNIDIRECTIONAL_SEQUENCE_LSTM 5: no runtime registers them,
-    core/kernels/register.cc) and then names a runtime that fails; here such a model names none.
+    Custom and select TF operations depend on what the application links and do not count. The official
+    converter skips a version that its table lacks (version 5 of LSTM and UNIDIRECTIONAL_SEQUENCE_LSTM: no
+    runtime registers them, core/kernels/register.cc) and then names a runtime that fails; this names none.
     """
     needed = {
         (

@@ -1,4 +1,4 @@
-"""Operations between the IR and the file, generic over the schema: fields of a class are fields of its options."""
+"""Operations between the IR and the file, generic over the schema: fields of a class are those of its table."""
 
 from __future__ import annotations
 
@@ -82,13 +82,13 @@ def _pack_field(value: Any, number: Callable[[Graph], int]) -> Any:
     return value
 
 
-# -- reading ----------------------------------------------------------------------------------------------------
+# -- reading -------------------------------------------------------------------------------------------
 
 
 def decode_op(
     known: Encoding, options: Any, types: Sequence[TensorType], graph: Callable[[int], Graph]
 ) -> Op:
-    """Return the operation of a file; `options` is the schema's object (None: absent), `types` are the outputs'.
+    """Return the operation of a file; `options`: the schema's object (None: absent), `types`: the outputs'.
 
     A builtin that has no class, or whose class cannot say all that the file says, is carried as a `Builtin`.
     """
@@ -146,7 +146,7 @@ def _is_default(value: Any, default: Any) -> bool:
 
 
 @cache
-def _fields(cls: type[Op]) -> tuple[tuple[str, Any, bool], ...]:
+def _fields(cls: Any) -> tuple[tuple[str, Any, bool], ...]:
     hints = get_type_hints(cls)
     return tuple((field.name, hints[field.name], field.metadata.get("option", True)) for field in fields(cls))
 

@@ -32,8 +32,8 @@ OPTIONS_LIMIT = 1 << 16
 class Packer:
     """A model as objects of the schema.
 
-    `constants` are the values of buffers 1, 2, ... in order; `outside_options` the custom options that the writer
-    appends, in the order of their operators.
+    `constants` are the values of buffers 1, 2, ... in order; `outside_options` the custom options that the
+    writer appends, in the order of their operators.
     """
 
     def __init__(self, model: Model) -> None:
@@ -333,7 +333,7 @@ def _aligned_builder() -> Any:
     from flatbuffers import Builder
 
     class AlignedBuilder(Builder):  # type: ignore[misc]
-        """Honours `force_align` of the schema: 16 for vectors of bytes, 4 for uint16; the library ignores it."""
+        """Honours the schema's `force_align`, which the library ignores: 16 for bytes, 4 for uint16."""
 
         shared_vector: Any = None
 

@@ -1,4 +1,4 @@
-"""Quantization and sparsity between the IR and the schema; values refer to tensors, the file to their numbers."""
+"""Quantization and sparsity between the IR, which refers to values, and the schema, which numbers tensors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TENSORS = ("scales", "zero_points")
 
 @dataclass(frozen=True)
 class Details:
-    """Quantization details other than plain blockwise ones, carried through: the schema's table and its fields."""
+    """Quantization details other than plain blockwise ones, as they are: a table and its fields."""
 
     table: str
     items: tuple[tuple[str, Any], ...]
@@ -123,7 +123,7 @@ def _unpack_details(parameters: Any, value: Callable[[int], Value | None]) -> An
 def densify(parameters: Any, data: Array, shape: tuple[int, ...]) -> Array:
     """Return the dense array of sparse `data` (its stored elements in order).
 
-    Follows kernels/internal/utils/sparsity_format_converter.cc; dimension metadata are listed in traversal order.
+    Follows kernels/internal/utils/sparsity_format_converter.cc; metadata are listed in traversal order.
     """
     order = list(map(int, parameters.traversalOrder))
     block_map = [] if parameters.blockMap is None else list(map(int, parameters.blockMap))
@@ -144,7 +144,7 @@ def densify(parameters: Any, data: Array, shape: tuple[int, ...]) -> Array:
         coordinates.append(inner)
     if len(nodes) != len(data):
         raise ValueError(f"{len(data)} stored elements where the sparsity parameters name {len(nodes)}")
-    place = {dim: coordinate for dim, coordinate in zip(order[:rank], coordinates, strict=False)}
+    place = dict(zip(order[:rank], coordinates, strict=False))
     for dim, coordinate, level in zip(order[rank:], coordinates[rank:], levels[rank:], strict=True):
         outer = block_map[dim - rank]
         place[outer] = place[outer] * level.denseSize + coordinate
@@ -154,7 +154,7 @@ def densify(parameters: Any, data: Array, shape: tuple[int, ...]) -> Array:
 
 
 def _children(level: Any, nodes: Array, limit: int) -> tuple[Array, Array, Array]:
-    """Expand one level: for each child its parent's place, its coordinate, and its number within the level."""
+    """Expand one level: for each child its parent's place, its coordinate, and its number in the level."""
     if level.format == schema().DimensionType.DENSE:
         count = level.denseSize
         if count < 0 or len(nodes) * count > max(limit, 1):

@@ -1,4 +1,4 @@
-"""The FlatBuffer reader: rebuilds what the file records, without inferring; constants are views of the file."""
+"""The FlatBuffer reader: rebuilds what the file records, infers nothing; constants are views of the file."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class _Reader:
     def _names(self, scope: _Scope, maps: Iterable[Any]) -> list[tuple[Value, str]]:
         return [(scope.value(entry.TensorIndex()), self.source.text(entry.Name())) for entry in maps]
 
-    # -- buffers ----------------------------------------------------------------------------------------------------
+    # -- buffers --------------------------------------------------------------------------------------
 
     def buffer(self, index: int) -> Array | None:
         """Return the bytes of a buffer as a view, None where it holds none."""
@@ -173,7 +173,7 @@ class _Scope:
         self._check_ready(f"the results of subgraph {self.index}", results, ready)
         self.graph.set_outputs(self.value(index) for index in results)
 
-    # -- operators --------------------------------------------------------------------------------------------------
+    # -- operators ------------------------------------------------------------------------------------
 
     def _node(self, what: str, operator: Any, outputs: list[int], ready: set[int]) -> None:
         inputs = self.source.numbers(operator, "Inputs")
@@ -236,7 +236,7 @@ class _Scope:
             label = builtin_name(known.code) or str(known.code)
             if name is None:
                 raise ValueError(
-                    f"{what} ({label}) has options of type {number} of {union}, which is newer than the schema of the "
+                    f"{what} ({label}) has options of type {number} of {union}, newer than the schema of the "
                     "installed ai-edge-litert"
                 )
             if found is not None:
@@ -251,7 +251,7 @@ class _Scope:
     def _account(self, options: Any) -> None:
         for value in vars(options).values():
             if isinstance(value, (bytes, np.ndarray)):
-                self.source.spend(memoryview(value).nbytes, "options")
+                self.source.spend(len(value), "options")
 
     def _graph(self, index: int) -> Graph:
         if not 0 <= index < len(self.reader.graphs):
@@ -266,7 +266,7 @@ class _Scope:
         )
         return None if extra == Extra() else extra
 
-    # -- tensors ----------------------------------------------------------------------------------------------------
+    # -- tensors --------------------------------------------------------------------------------------
 
     def optional(self, index: int) -> Value | None:
         """Return the value of a tensor, None for -1."""
@@ -337,7 +337,8 @@ class _Scope:
         if sparsity is None:
             value.const = decode(data, value.dtype, shape)
             return
-        count = len(list(self.source.each(sparsity, "DimMetadata")))
+        for _ in self.source.each(sparsity, "DimMetadata"):
+            pass
         parameters = schema().SparsityParametersT.InitFromObj(sparsity)
         stored = data.view(value.dtype.numpy)
         value.sparsity = Sparsity(parameters, data)
@@ -381,9 +382,9 @@ def _take_initialisation(model: Model) -> None:
 
     calls = [(g, node) for g in model.all_graphs() for node in g.nodes if isinstance(node.op, CallOnce)]
     entries = model.entries()
-    graphs = {id(node.op.init_subgraph_index): node.op.init_subgraph_index for _, node in calls}
+    graphs = dict.fromkeys(inner for _, node in calls for _, inner in node.op.graphs())
     if len(graphs) != 1 or not all(g in entries and g.nodes[0] is node for g, node in calls):
         return
-    (model.init,) = graphs.values()
+    (model.init,) = graphs
     for graph, _ in calls:
         del graph.nodes[0]

@@ -42,8 +42,8 @@ class Port:
 class Runtime:
     """A model in LiteRT: a file is mapped into memory. Raises ConvertError with the interpreter's reason.
 
-    `delegate=False` runs the builtin kernels alone (no XNNPACK); `preserve` keeps the contents of every tensor for
-    `tensor`. `signature=None` below is the only signature, or the main graph of a model that has none.
+    `delegate=False` runs the builtin kernels alone (no XNNPACK); `preserve` keeps what every tensor held,
+    for `tensor`. `signature=None` below is the only signature, or the main graph of a model that has none.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Runtime:
             self._interpreter = Interpreter(**options)
         self._runners: dict[str, Any] = {}
 
-    # -- what there is ----------------------------------------------------------------------------------------------
+    # -- what there is --------------------------------------------------------------------------------
 
     def inputs(self, signature: str | None = None) -> list[Port]:
         """Describe the inputs of a signature in the model's own order."""
@@ -125,7 +125,7 @@ class Runtime:
                 self._runners[key] = self._interpreter.get_signature_runner(key)
         return self._runners[key]
 
-    # -- running ----------------------------------------------------------------------------------------------------
+    # -- running --------------------------------------------------------------------------------------
 
     def allocate(self) -> None:
         """Plan the memory of the main graph, which prepares each of its kernels."""
@@ -137,7 +137,7 @@ class Runtime:
     ) -> dict[str, Array]:
         """Run on arrays by name or in order and return the outputs by name, in the model's own order.
 
-        Inputs of unknown size are resized. Raises ConvertError where an input does not fit, or LiteRT refuses.
+        Inputs of unknown size are resized. Raises ConvertError where one does not fit, or LiteRT refuses.
         """
         key = self._key(signature)
         feeds = self._feeds(inputs, self._ports(key, "input"))
@@ -172,7 +172,7 @@ class Runtime:
         return [(port, _fit(port, inputs[port.name])) for port in ports]
 
     def time(self, runs: int = 50, inputs: Any = None, signature: str | None = None) -> float:
-        """Return the median seconds of a run, on `inputs` or on zeros (unknown sizes are 1); three runs warm up."""
+        """Return the median seconds of a run, after three to warm up; `inputs` default to zeros of size 1."""
         if inputs is None:
             inputs = [
                 np.zeros([abs(dim) for dim in port.shape], port.dtype) for port in self.inputs(signature)
@@ -235,7 +235,7 @@ def _names(source: Source, maps: Iterator[Any], tensors: list[int]) -> list[str]
 
 @contextmanager
 def _reported(what: str) -> Iterator[None]:
-    """Turn what the interpreter raises into a ConvertError that says what failed, and keep its chatter away."""
+    """Turn what the interpreter raises into a ConvertError that says what failed; keep its chatter away."""
     try:
         with _quiet():
             yield
@@ -277,7 +277,7 @@ def _quiet() -> Iterator[None]:
 
 
 CONSTANT_LIMIT = 64
-"""Elements up to which an integer operand is a constant of the model: kernels want shapes and axes constant."""
+"""Integer operands of so many elements are constants of the model: kernels want shapes and axes constant."""
 
 
 def evaluate(op: Op, inputs: Sequence[Value | None], types: Sequence[TensorType]) -> list[Array]:

@@ -1,4 +1,4 @@
-"""A FlatBuffer that is not trusted: every vector is checked against the file before anything is made of it."""
+"""A FlatBuffer that is not trusted: every vector is checked against the file before it is used."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ __all__ = ["Source", "open_source"]
 class Source:
     """The bytes of a file, and how much of what was read from them may still be referred to again.
 
-    In a sound file each vector is referred to once. What a broken or hostile one can make the reader allocate is
-    bounded by counting the bytes of all vectors that were visited.
+    In a sound file each vector is referred to once. What a broken or hostile one can make the reader allocate
+    is bounded by counting the bytes of all vectors that were visited.
     """
 
     def __init__(self, data: Array, label: str) -> None:

@@ -1,6 +1,6 @@
 """The zip archive that may follow a FlatBuffer (associated files of TFLite metadata).
 
-A zip counts offsets from the start of the file, so a tail is kept as an archive of its own and moved when written.
+A zip counts offsets from the start of the file: a tail is kept as an archive of its own and moved again.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _END_SIZE, _ENTRY_SIZE, _COMMENT_LIMIT = 22, 46, 65535
 
 
 def split_tail(data: Array) -> tuple[bytes, Array]:
-    """Return the zip behind a FlatBuffer, counting from its own start (none: empty), and the FlatBuffer alone."""
+    """Return the zip behind a FlatBuffer, counting from its own start (none: empty), and the FlatBuffer."""
     window = data[-(_END_SIZE + _COMMENT_LIMIT) :].tobytes()
     end = window.rfind(_END)
     if end < 0 or end + _END_SIZE > len(window):
