@@ -155,7 +155,9 @@ def test_tensors_are_views_of_the_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"per_block": 3}, {"compress": snappy_literals, "per_block": 7}], ids=str
+    "options",
+    [{}, {"per_block": 3}, {"compress": snappy_literals, "per_block": 7}],
+    ids=["one block", "blocks of 3", "compressed"],
 )
 def test_many_keys_over_blocks_and_shards(tmp_path: Path, options: dict[str, Any]) -> None:
     writer = BundleWriter(tmp_path / "variables", shards=3)

@@ -71,7 +71,6 @@ def test_the_file_itself_may_be_named(tmp_path: Path) -> None:
         ([()], None, set()),
         ([(), ("serve",)], "", set()),
     ],
-    ids=str,
 )
 def test_tags(tmp_path: Path, tag_sets: list[Any], tags: Any, chosen: set[str]) -> None:
     assert read_saved_model(save(graph_model(*tag_sets), tmp_path), tags).tags == chosen
