@@ -10,7 +10,7 @@ from litecast.errors import InternalError
 from litecast.ir.graph import Graph, Loc
 from litecast.ir.rewrite import Arg, Const, Maybe, P, apply, no, rule
 from litecast.ir.text import parse_graph, parse_model, print_graph
-from litecast.ops.elementwise import Add, Mul, Neg, Relu
+from litecast.ops import Add, Mul, Neg, Relu
 from litecast.ops.enums import Activation
 
 
@@ -75,7 +75,9 @@ def test_a_pattern_that_does_not_fit_leaves_the_graph_as_it_is(body):
 
 def test_new_nodes_and_later_sweeps_are_tried_again():
     graph, applied = rewritten(
-        "graph main(x: f32[2]) -> (y) { a=Neg(x) b=Neg(a) c=Neg(b) d=Neg(c) e=Neg(d) y=Neg(e) }".replace(") ", ")\n"),
+        "graph main(x: f32[2]) -> (y) { a=Neg(x) b=Neg(a) c=Neg(b) d=Neg(c) e=Neg(d) y=Neg(e) }".replace(
+            ") ", ")\n"
+        ),
         drop_double_negation,
     )
     assert lines(graph) == []
@@ -93,7 +95,8 @@ def test_commutative_operands_are_tried_in_both_orders(inner, outer):
 
 def test_the_same_name_means_the_same_value():
     _, applied = rewritten(
-        "graph main(x: f32[2], z: f32[2]) -> (y) { s = Add(z, const f32[2] [1, 2]) y = Mul(x, s) }", distribute
+        "graph main(x: f32[2], z: f32[2]) -> (y) { s = Add(z, const f32[2] [1, 2]) y = Mul(x, s) }",
+        distribute,
     )
     assert not applied
 
@@ -173,7 +176,9 @@ def test_absent_operands_and_predicates():
 def test_subgraphs_are_rewritten_too():
     model = parse_model(
         """entry main
-        graph main(p: bool[], x: f32[2]) -> (y) { y: f32[2] = If(p, x) {then_graph=@yes, else_graph=@same} }
+        graph main(p: bool[], x: f32[2]) -> (y) {
+          y: f32[2] = If(p, x) {then_subgraph_index=@yes, else_subgraph_index=@same}
+        }
         graph yes(x: f32[2]) -> (y) { s = Add(x, x) y = Relu(s) }
         graph same(x: f32[2]) -> (x) { }"""
     )

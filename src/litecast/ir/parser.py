@@ -169,8 +169,8 @@ class _Parser(Scanner):
             if value is None and index >= len(types):
                 raise self.error(f"{operation} has {len(types)} outputs", place)
             outputs.append(self.define(place, spelled, Value(types[index]) if value is None else value))
-        if outputs:
-            outputs[0].known = known
+        for output, contents in zip(outputs, known if isinstance(known, tuple) else (known,), strict=False):
+            output.known = contents
         graph.nodes.append(Node(op, operands, outputs, self.location() if self.at("loc") else Loc()))
 
     def operation(self, operator: type[Op], start: int) -> Op:

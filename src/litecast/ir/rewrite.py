@@ -22,7 +22,7 @@ from litecast.ir.graph import Graph, Loc, Model, Node, Value
 from litecast.ir.op import Op
 from litecast.ir.types import Dim, Sym, TensorType, same_dim
 
-__all__ = ["Applied", "Arg", "Const", "Maybe", "No", "P", "Rule", "apply", "is_dead", "no", "rule"]
+__all__ = ["Applied", "Arg", "Const", "Maybe", "No", "P", "Rule", "apply", "is_dead", "no", "refine", "rule"]
 
 GROWTH_LIMIT = 50
 """Rule applications per node of a graph after which the rules are taken to be cyclic."""
@@ -326,7 +326,7 @@ class _Sweep:
             if new is not None and (new in made or (new.is_const and not new.uses)):
                 if used.quantized and new.type.quant is None:
                     new.type = replace(new.type, quant=old.type.quant)
-                _refine(old, new)
+                refine(old, new)
                 new.name = old.name
             if new is None or new is old or not _fits(old.type, new.type):
                 raise InternalError(f"rule {used.name} replaced {old!r} by {new!r} (at {root.loc})")
@@ -381,7 +381,7 @@ def _fits(old: TensorType, new: TensorType) -> bool:
     )
 
 
-def _refine(old: Value, new: Value) -> None:
+def refine(old: Value, new: Value) -> None:
     """Keep what was known of the old value's shape and contents: users were typed from it."""
     before, after = old.type.shape, new.type.shape
     if before is not None and after is not None and len(before) == len(after) and not new.is_const:

@@ -157,7 +157,7 @@ def _kernel_gaps(graphs: Sequence[Graph]) -> Iterator[Unsupported]:
                 yield Unsupported(node.op.name, reason, str(node.loc), f"one of the types it has: {names}")
 
 
-# -- variables -------------------------------------------------------------------------------------------------
+# -- variables -----------------------------------------------------------------------------------------------
 
 Variable = tuple[Any, Any]
 
