@@ -50,6 +50,12 @@ class Builder:
         for value in graph.inputs:
             self._carry(value)
 
+    def add_input(self, type: TensorType, name: str = "") -> Value:
+        """Append an input to the graph and return it."""
+        value = self.graph.add_input(type, name)
+        self._carry(value)
+        return value
+
     # -- operations ---------------------------------------------------------------------------------------------
 
     def __call__(self, op: Op, *operands: Any, name: str = "") -> Any:
@@ -66,9 +72,10 @@ class Builder:
         except (ValueError, TypeError, IndexError) as error:
             raise InferenceError(f"{op.name}({', '.join(map(_brief, inputs))}): {error}", loc=self.loc) from error
         types = inferred if isinstance(inferred, tuple) else (inferred,)
-        outputs = self._fold(op, inputs, types, known) or self._append(op, inputs, types)
-        if known is not None and not outputs[0].is_const:
-            outputs[0].known = known
+        parts = known if isinstance(known, tuple) else () if known is None else (known,)
+        outputs = self._fold(op, inputs, types, parts) or self._append(op, inputs, types)
+        if parts and not outputs[0].is_const:
+            outputs = tuple(map(_note, outputs, types, parts))
         for output in outputs:
             output.name = output.name or name or self.loc.name
         return outputs if isinstance(inferred, tuple) else outputs[0]
@@ -89,10 +96,10 @@ class Builder:
     # -- folding --------------------------------------------------------------------------------------------------
 
     def _fold(
-        self, op: Op, inputs: Sequence[Value | None], types: Sequence[TensorType], known: Array | None
+        self, op: Op, inputs: Sequence[Value | None], types: Sequence[TensorType], known: Sequence[Array]
     ) -> tuple[Value, ...] | None:
-        if known is not None and not any(isinstance(dim, Sym) for dim in np.ravel(known)):
-            return (constant(np.asarray(known).astype(types[0].dtype.numpy)),)
+        if known and all(map(_is_settled, known)):
+            return tuple(constant(np.asarray(part).astype(type.dtype.numpy)) for part, type in zip(known, types, strict=True))
         if op.effect != "pure" or any(x is not None and not x.is_const for x in inputs) or next(op.graphs(), None):
             return None
         if not any(x is not None for x in inputs) or not self._worth_folding(op, inputs, types):
@@ -203,6 +210,18 @@ def _convert_scalar(contents: Any, dtype: DType) -> Array:
     if dtype.is_integer and not np.array_equal(result.astype(np.float64), array.astype(np.float64)):
         raise InferenceError(f"the constant {contents} does not fit element type {dtype.name}")
     return result
+
+
+def _is_settled(contents: Array) -> bool:
+    return not any(isinstance(dim, Sym) for dim in np.ravel(contents))
+
+
+def _note(output: Value, type: TensorType, contents: Array) -> Value:
+    """Record what is known of an output; one of several that is known whole is a constant."""
+    if _is_settled(contents):
+        return constant(np.asarray(contents).astype(type.dtype.numpy))
+    output.known = contents
+    return output
 
 
 def _brief(value: Value | None) -> str:

@@ -10,7 +10,7 @@ from litecast.ir.graph import Value
 from litecast.ir.op import Array, Inferred
 from litecast.ir.types import TensorType, broadcast
 from litecast.ops.enums import Activation
-from litecast.ops.rules import Unary, Versioned, by_type, same_dtype
+from litecast.ops.rules import Unary, Versioned, by_type, same_dtype, types
 
 __all__ = [
     "Elu",
@@ -35,6 +35,7 @@ __all__ = [
 class Relu(Unary, code=19):
     """max(x, 0)."""
 
+    kernels = types("f32 u8 i8 i16")  # activations.cc
     versions = by_type(i16=3, i8=2, u8=2)
 
     def eval(self, x: Array) -> Array:
@@ -45,6 +46,7 @@ class Relu(Unary, code=19):
 class Relu6(Unary, code=21):
     """x clamped to 0 .. 6."""
 
+    kernels = types("f32 u8 i8 i16")  # activations.cc
     versions = by_type(i16=3, i8=2)
 
     def eval(self, x: Array) -> Array:
@@ -55,6 +57,8 @@ class Relu6(Unary, code=21):
 class ReluN1To1(Unary, code=20):
     """x clamped to -1 .. 1."""
 
+    kernels = types("f32 u8 i8")  # activations.cc
+
     def eval(self, x: Array) -> Array:
         return np.clip(x, x.dtype.type(-1), x.dtype.type(1))
 
@@ -62,6 +66,8 @@ class ReluN1To1(Unary, code=20):
 @dataclass(frozen=True)
 class Relu0To1(Unary, code=152):
     """x clamped to 0 .. 1."""
+
+    kernels = types("f32 u8 i8")  # activations.cc
 
     def eval(self, x: Array) -> Array:
         return np.clip(x, x.dtype.type(0), x.dtype.type(1))
@@ -72,6 +78,7 @@ class LeakyRelu(Unary, code=98, options="LeakyReluOptions"):
     """x, or alpha * x where x is negative."""
 
     alpha: float = 0.0
+    kernels = types("f32 u8 i8 i16")  # activations.cc
     versions = by_type(i16=2)
 
 
@@ -79,6 +86,7 @@ class LeakyRelu(Unary, code=98, options="LeakyReluOptions"):
 class Prelu(Versioned, code=54):
     """x, or alpha * x where x is negative, alpha being a tensor that broadcasts to x."""
 
+    kernels = types("f32 u8 i8")  # activations.cc
     same_dtype = True
 
     def infer(self, x: Value, alpha: Value) -> Inferred:
@@ -92,12 +100,15 @@ class Prelu(Versioned, code=54):
 class Elu(Unary, code=111):
     """x, or exp(x) - 1 where x is negative."""
 
+    kernels = types("f32 i8")  # activations.cc
+
 
 @dataclass(frozen=True)
 class Gelu(Unary, code=150, options="GeluOptions"):
     """x times the normal distribution function, or its tanh approximation."""
 
     approximate: bool = False
+    kernels = types("f32 f16 u8 i8 i16")  # activations.cc
     versions = by_type(f16=3, i8=2, u8=2)
 
 
@@ -105,11 +116,14 @@ class Gelu(Unary, code=150, options="GeluOptions"):
 class HardSwish(Unary, code=117, options="HardSwishOptions"):
     """x * relu6(x + 3) / 6."""
 
+    kernels = types("f32 u8 i8")  # activations.cc
+
 
 @dataclass(frozen=True)
 class Logistic(Unary, code=14):
     """1 / (1 + exp(-x))."""
 
+    kernels = types("f32 f16 bf16 u8 i8 i16")  # activations.cc
     versions = by_type(i16=3, i8=2)
 
 
@@ -117,6 +131,7 @@ class Logistic(Unary, code=14):
 class Tanh(Unary, code=28):
     """The hyperbolic tangent."""
 
+    kernels = types("f32 f16 bf16 u8 i8 i16")  # activations.cc
     versions = by_type(i16=3, i8=2)
 
 
@@ -125,6 +140,7 @@ class Softmax(Unary, code=25, options="SoftmaxOptions"):
     """exp(beta * x) over its sum along the last axis. (The schema's default of beta is 0; here it is 1.)"""
 
     beta: float = 1.0
+    kernels = types("f32 f16 u8 i8 i16")  # activations.cc
     versions = by_type(f16=4, i16=3, i8=2)
 
 
@@ -132,6 +148,7 @@ class Softmax(Unary, code=25, options="SoftmaxOptions"):
 class LogSoftmax(Unary, code=50, options="LogSoftmaxOptions"):
     """The logarithm of the softmax along the last axis."""
 
+    kernels = types("f32 u8 i8")  # activations.cc
     versions = by_type(i8=2)
 
 
@@ -140,6 +157,7 @@ class L2Normalization(Unary, code=11, options="L2NormOptions"):
     """x over the root of the sum of its squares along the last axis."""
 
     fused_activation_function: Activation = Activation.NONE
+    kernels = types("f32 u8 i8")  # l2norm.cc
     versions = by_type(i8=2)
 
 
@@ -151,3 +169,4 @@ class LocalResponseNormalization(Unary, code=13, options="LocalResponseNormaliza
     bias: float = 0.0
     alpha: float = 0.0
     beta: float = 0.0
+    kernels = types("f32")  # local_response_norm.cc

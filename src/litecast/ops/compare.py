@@ -20,6 +20,7 @@ from litecast.ops.rules import (
     by_type,
     rank_over,
     same_dtype,
+    types,
 )
 
 __all__ = [
@@ -65,6 +66,7 @@ def _equal(left: Any, right: Any) -> bool | None:
 class Equal(Equality, code=71, options="EqualOptions"):
     """x == y."""
 
+    kernels = types("bool f32 f16 i16 i32 i64 u8 i8 str")  # comparisons.cc
     versions = by_type(i16=5, str=3, i8=2)
 
     def eval(self, x: Array, y: Array) -> Array:
@@ -75,6 +77,7 @@ class Equal(Equality, code=71, options="EqualOptions"):
 class NotEqual(Equality, code=72, options="NotEqualOptions"):
     """x != y."""
 
+    kernels = types("bool f32 f16 i16 i32 i64 u8 i8 str")  # comparisons.cc
     versions = by_type(i16=4, str=3, i8=2)
 
     def eval(self, x: Array, y: Array) -> Array:
@@ -85,6 +88,7 @@ class NotEqual(Equality, code=72, options="NotEqualOptions"):
 class Greater(Comparison, code=61, options="GreaterOptions"):
     """x > y."""
 
+    kernels = types("f32 f16 i16 i32 i64 u8 i8")  # comparisons.cc
     versions = by_type(i8=2)
 
     def eval(self, x: Array, y: Array) -> Array:
@@ -95,6 +99,7 @@ class Greater(Comparison, code=61, options="GreaterOptions"):
 class GreaterEqual(Comparison, code=62, options="GreaterEqualOptions"):
     """x >= y."""
 
+    kernels = types("f32 f16 i16 i32 i64 u8 i8")  # comparisons.cc
     versions = by_type(i16=3, i8=2)
 
     def eval(self, x: Array, y: Array) -> Array:
@@ -105,6 +110,7 @@ class GreaterEqual(Comparison, code=62, options="GreaterEqualOptions"):
 class Less(Comparison, code=58, options="LessOptions"):
     """x < y."""
 
+    kernels = types("f32 f16 bf16 i16 i32 i64 u8 i8")  # comparisons.cc
     versions = by_type(i16=3, i8=2)
 
     def eval(self, x: Array, y: Array) -> Array:
@@ -115,6 +121,7 @@ class Less(Comparison, code=58, options="LessOptions"):
 class LessEqual(Comparison, code=63, options="LessEqualOptions"):
     """x <= y."""
 
+    kernels = types("f32 f16 i16 i32 i64 u8 i8")  # comparisons.cc
     versions = by_type(i8=2)
 
     def eval(self, x: Array, y: Array) -> Array:
@@ -124,6 +131,7 @@ class LessEqual(Comparison, code=63, options="LessEqualOptions"):
 class Logic(Binary):
     """A BOOL operation."""
 
+    kernels = types("bool")  # logical.cc
     commutative = True
 
     def infer(self, x: Value, y: Value) -> Inferred:
@@ -152,6 +160,8 @@ class LogicalOr(Logic, code=84, options="LogicalOrOptions"):
 class LogicalNot(Unary, code=87, options="LogicalNotOptions"):
     """not x."""
 
+    kernels = types("bool")  # elementwise.cc
+
     def infer(self, x: Value) -> Inferred:
         if x.dtype is not DType.BOOL:
             raise ValueError(f"a BOOL operand is wanted, not {x.dtype.name}")
@@ -169,6 +179,8 @@ def _check_condition(condition: Value) -> None:
 @dataclass(frozen=True)
 class Select(Versioned, code=64, options="SelectOptions"):
     """x where the condition holds, y elsewhere: one shape for all, or a condition that is a scalar or chooses rows."""
+
+    kernels = types("bool")  # select.cc
 
     def infer(self, condition: Value, x: Value, y: Value) -> Inferred:
         _check_condition(condition)
@@ -204,6 +216,7 @@ def _selects(chooser: tuple[Any, ...], shape: tuple[Any, ...]) -> bool:
 class SelectV2(Tracked, code=123, options="SelectV2Options"):
     """x where the condition holds, y elsewhere; all three broadcast."""
 
+    kernels = types("bool")  # select.cc
     max_broadcast_rank = 8
 
     def infer(self, condition: Value, x: Value, y: Value) -> Inferred:
@@ -226,6 +239,8 @@ class SelectV2(Tracked, code=123, options="SelectV2Options"):
 class Where(Versioned, code=109, options="WhereOptions"):
     """Coordinates (INT64, one row each) of the elements that are not zero."""
 
+    kernels = types("bool f32 i64 i32 i8 u8 u32")  # where.cc
+
     def infer(self, condition: Value) -> Inferred:
         rank = fresh("rank") if condition.type.shape is None else condition.rank
         return TensorType(DType.INT64, (fresh("found"), rank))
@@ -243,6 +258,7 @@ class Bucketize(Versioned, code=147, options="BucketizeOptions"):
     """The number (INT32) of boundaries, which ascend, that are at most x."""
 
     boundaries: tuple[float, ...] = ()
+    kernels = types("i32 f32 i64 f64")  # bucketize.cc
 
     def infer(self, x: Value) -> Inferred:
         return TensorType(DType.INT32, x.type.shape)

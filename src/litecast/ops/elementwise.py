@@ -13,7 +13,7 @@ from litecast.ir.op import UNWRITTEN, Array, Inferred, Operands, Outputs
 from litecast.ir.types import Dim, DType, TensorType
 from litecast.ops.dims import floor_mod, maximum, merge_shapes, minimum, objects
 from litecast.ops.enums import Activation
-from litecast.ops.rules import Binary, Tracked, Unary, Versioned, by_type, same_dtype
+from litecast.ops.rules import Binary, Tracked, Unary, Versioned, by_type, same_dtype, types
 
 __all__ = [
     "Abs",
@@ -81,6 +81,7 @@ class Add(Arithmetic, code=0, options="AddOptions"):
     """x + y."""
 
     pot_scale_int16: bool = True
+    kernels = types("f32 f16 i32 i64 u8 i8 i16")  # add.cc
     commutative = True
     versions = by_type(f16=6, i64=4, i8=2)
 
@@ -99,6 +100,7 @@ class Sub(Arithmetic, code=41, options="SubOptions"):
     """x - y."""
 
     pot_scale_int16: bool = True
+    kernels = types("f32 i32 i64 u8 i8 i16")  # sub.cc
     versions = by_type(i64=4, i8=2)
     broadcast_version = 3
 
@@ -126,6 +128,7 @@ def _scaled_int16(op: Add | Sub, inputs: Operands, plain: int, scaled: int) -> i
 class Mul(Arithmetic, code=18, options="MulOptions"):
     """x * y."""
 
+    kernels = types("f32 f16 i32 u32 i64 u8 i8 i16 c64")  # mul.cc
     commutative = True
     versions = by_type(f16=8, u32=7, c64=6, i64=5, i16=4, i8=2)
 
@@ -156,6 +159,7 @@ class Div(Binary, code=42, options="DivOptions"):
     """x / y; integers truncate towards zero, and a zero divisor is an error of the runtime (div.cc, EvalDiv)."""
 
     fused_activation_function: Activation = Activation.NONE
+    kernels = types("f32 i32 u8 i8 i16")  # div.cc
     broadcast_version = 2
 
 
@@ -167,6 +171,7 @@ def _floor_divide(x: Dim, y: Dim) -> Dim:
 class FloorDiv(Binary, Tracked, code=90, options="FloorDivOptions"):
     """The quotient rounded down; a zero integer divisor is an error of the runtime (floor_div.cc)."""
 
+    kernels = types("f32 i32 i16 i8")  # floor_div.cc
     versions = by_type(i8=3, i16=3, f32=2)
 
     def track(self, x: Array, y: Array) -> Array | None:
@@ -177,6 +182,7 @@ class FloorDiv(Binary, Tracked, code=90, options="FloorDivOptions"):
 class FloorMod(Binary, Tracked, code=95, options="FloorModOptions"):
     """The remainder with the sign of the divisor; a zero integer divisor is an error of the runtime (floor_mod.cc)."""
 
+    kernels = types("f32 i32 i64 i16 i8")  # floor_mod.cc
     versions = by_type(i8=2, i16=2)
 
     def track(self, x: Array, y: Array) -> Array | None:
@@ -191,6 +197,7 @@ def _any_zero(divisors: Array) -> bool:
 class Maximum(Binary, Tracked, code=55, options="MaximumMinimumOptions"):
     """The larger of x and y."""
 
+    kernels = types("f32 f16 bf16 i32 i64 u8 i8 i16")  # maximum_minimum.cc
     commutative = True
     versions = by_type(i16=4, i8=2)
     broadcast_version = 3
@@ -203,6 +210,7 @@ class Maximum(Binary, Tracked, code=55, options="MaximumMinimumOptions"):
 class Minimum(Binary, Tracked, code=57, options="MaximumMinimumOptions"):
     """The smaller of x and y."""
 
+    kernels = types("f32 f16 bf16 i32 i64 u8 i8 i16")  # maximum_minimum.cc
     commutative = True
     versions = by_type(i16=4, i8=2)
     broadcast_version = 3
@@ -215,11 +223,14 @@ class Minimum(Binary, Tracked, code=57, options="MaximumMinimumOptions"):
 class Pow(Binary, code=78, options="PowOptions"):
     """x to the power of y."""
 
+    kernels = types("f32 i32")  # pow.cc
+
 
 @dataclass(frozen=True)
 class SquaredDifference(Binary, code=99, options="SquaredDifferenceOptions"):
     """(x - y) squared."""
 
+    kernels = types("f32 i32 i8")  # squared_difference.cc
     commutative = True
     versions = by_type(i8=2)
 
@@ -231,11 +242,14 @@ class SquaredDifference(Binary, code=99, options="SquaredDifferenceOptions"):
 class Atan2(Binary, code=156, options="ATan2Options"):
     """The angle of the point (y, x); operands of one shape."""
 
+    kernels = types("f32 f64 f16 bf16")  # atan2.cc
+
 
 @dataclass(frozen=True)
 class BitwiseXor(Binary, code=160, options="BitwiseXorOptions"):
     """Exclusive or of the bits."""
 
+    kernels = types("u8 i8 u16 i16 u32 i32")  # bitwise_xor.cc
     commutative = True
 
     def eval(self, x: Array, y: Array) -> Array:
@@ -246,11 +260,14 @@ class BitwiseXor(Binary, code=160, options="BitwiseXorOptions"):
 class RightShift(Binary, code=161, options="RightShiftOptions"):
     """x shifted right by y bits."""
 
+    kernels = types("u8 i8 u16 i16 u32 i32")  # right_shift.cc
+
 
 @dataclass(frozen=True)
 class AddN(Versioned, code=106, options="AddNOptions"):
     """The sum of two or more operands of one shape."""
 
+    kernels = types("f32 i32")  # add_n.cc
     same_dtype = True
 
     def infer(self, *values: Value) -> Inferred:
@@ -268,6 +285,7 @@ class AddN(Versioned, code=106, options="AddNOptions"):
 class Abs(Unary, code=101, options="AbsOptions"):
     """The absolute value."""
 
+    kernels = types("f32 i8 i16 i32")  # elementwise.cc
     versions = by_type(i32=5, i8=2, u8=2)
 
     def eval(self, x: Array) -> Array:
@@ -284,6 +302,8 @@ class Abs(Unary, code=101, options="AbsOptions"):
 class Neg(Unary, Tracked, code=59, options="NegOptions"):
     """The negative."""
 
+    kernels = types("f32 f16 bf16 i32 i64 i8 i16")  # neg.cc
+
     def eval(self, x: Array) -> Array:
         return np.negative(x)
 
@@ -292,6 +312,7 @@ class Neg(Unary, Tracked, code=59, options="NegOptions"):
 class Sign(Unary, code=158, options="SignOptions"):
     """-1, 0 or 1."""
 
+    kernels = types("f32 f64 i32")  # sign.cc
     versions = by_type(i32=2)
 
     def eval(self, x: Array) -> Array:
@@ -302,6 +323,8 @@ class Sign(Unary, code=158, options="SignOptions"):
 class Floor(Unary, code=8):
     """Rounded down."""
 
+    kernels = types("f32 f16 bf16")  # floor.cc
+
     def eval(self, x: Array) -> Array:
         return np.floor(x)
 
@@ -309,6 +332,8 @@ class Floor(Unary, code=8):
 @dataclass(frozen=True)
 class Ceil(Unary, code=104):
     """Rounded up."""
+
+    kernels = types("f32 f16 bf16")  # ceil.cc
 
     def eval(self, x: Array) -> Array:
         return np.ceil(x)
@@ -318,6 +343,8 @@ class Ceil(Unary, code=104):
 class Round(Unary, code=116):
     """Rounded to the nearest integer, halves to the even one."""
 
+    kernels = types("f32 f16 bf16")  # round.cc
+
     def eval(self, x: Array) -> Array:
         return np.rint(x)
 
@@ -325,6 +352,8 @@ class Round(Unary, code=116):
 @dataclass(frozen=True)
 class Square(Unary, code=92, options="SquareOptions"):
     """x * x."""
+
+    kernels = types("f32")  # elementwise.cc
 
     def eval(self, x: Array) -> Array:
         return np.multiply(x, x)
@@ -334,6 +363,7 @@ class Square(Unary, code=92, options="SquareOptions"):
 class Sqrt(Unary, code=75):
     """The square root."""
 
+    kernels = types("f32 i8 i16")  # elementwise.cc
     versions = by_type(i8=2, i16=2)
 
 
@@ -341,6 +371,7 @@ class Sqrt(Unary, code=75):
 class Rsqrt(Unary, code=76):
     """One over the square root."""
 
+    kernels = types("f32 i8 i16")  # elementwise.cc
     versions = by_type(i16=3, i8=2)
 
 
@@ -348,6 +379,7 @@ class Rsqrt(Unary, code=76):
 class Exp(Unary, code=47, options="ExpOptions"):
     """e to the power of x."""
 
+    kernels = types("f32 i8 i16")  # exp.cc
     versions = by_type(i8=2, i16=2)
 
 
@@ -355,6 +387,7 @@ class Exp(Unary, code=47, options="ExpOptions"):
 class Log(Unary, code=73):
     """The natural logarithm."""
 
+    kernels = types("f32 i8 i16")  # elementwise.cc
     versions = by_type(i8=2, i16=2)
 
 
@@ -362,6 +395,7 @@ class Log(Unary, code=73):
 class Sin(Unary, code=66):
     """The sine."""
 
+    kernels = types("f32 f16")  # elementwise.cc
     versions = by_type(f16=2)
 
 
@@ -369,12 +403,15 @@ class Sin(Unary, code=66):
 class Cos(Unary, code=108, options="CosOptions"):
     """The cosine."""
 
+    kernels = types("f32 f16")  # elementwise.cc
     versions = by_type(f16=2)
 
 
 @dataclass(frozen=True)
 class ZerosLike(Unary, code=93, options="ZerosLikeOptions"):
     """Zeros of the operand's shape and element type."""
+
+    kernels = types("f32 i32 i64")  # zeros_like.cc
 
     def eval(self, x: Array) -> Array:
         return np.zeros_like(x)
@@ -389,6 +426,7 @@ class Cast(Tracked, code=53, options="CastOptions"):
 
     in_data_type: DType
     out_data_type: DType
+    kernels = types("i64 i32 u32 u16 i16 u8 i8 f16 bf16 f8e4m3fn f8e5m2 f32 f64 bool c64 i4 i2 u4")  # cast.cc
 
     def infer(self, x: Value) -> Inferred:
         if x.dtype is not self.in_data_type:
@@ -440,6 +478,8 @@ class Bitcast(Versioned, code=159, options="BitcastOptions"):
 @dataclass(frozen=True)
 class ComplexPart(Versioned):
     """A real number per complex one."""
+
+    kernels = types("c64 c128")  # complex_support.cc
 
     def infer(self, x: Value) -> Inferred:
         if not x.dtype.is_complex:

@@ -12,7 +12,7 @@ from litecast.ir.op import Array, Inferred, Op, Operands, Outputs
 from litecast.ir.types import Dim, DType, Shape, TensorType, fresh, same_dim
 from litecast.ops.dims import axis_of, check_integer, contents_shape, integers, merge
 from litecast.ops.enums import CombinerType
-from litecast.ops.rules import Tracked, Versioned, by_type, per_tensor, same_dtype
+from litecast.ops.rules import Tracked, Versioned, by_type, per_tensor, same_dtype, types
 
 __all__ = [
     "EmbeddingLookup",
@@ -40,6 +40,7 @@ class Gather(Tracked, Versioned, code=36, options="GatherOptions"):
 
     axis: int = 0
     batch_dims: int = 0
+    kernels = types("f32 f16 bf16 f8e4m3fn f8e5m2 u8 i4 i8 i16 i64 i32 bool str")  # gather.cc
     symbolic = frozenset({0})
     versions = by_type(f8=8, i4=7, i16=4, bool=3, i8=2)
 
@@ -82,6 +83,7 @@ class Gather(Tracked, Versioned, code=36, options="GatherOptions"):
 class GatherNd(Tracked, Versioned, code=107, options="GatherNdOptions"):
     """The slices of operand 0 at the coordinates that the last dimension of operand 1 holds."""
 
+    kernels = types("f32 f16 bf16 f8e4m3fn f8e5m2 u8 i8 i16 i64 i32 bool str")  # gather_nd.cc
     symbolic = frozenset({0})
     versions = by_type(f8=6, bool=5, i16=3, str=2)
 
@@ -116,6 +118,7 @@ def _addressed(indices: Shape, shape: Shape) -> Shape | None:
 class ScatterNd(Tracked, code=122, options="ScatterNdOptions"):
     """Zeros of the shape in operand 2, with operand 1 added at the coordinates in operand 0."""
 
+    kernels = types("i32")  # scatter_nd.cc
     symbolic = frozenset({1})
 
     def infer(self, indices: Value, updates: Value, shape: Value) -> Inferred:
@@ -142,6 +145,7 @@ class OneHot(Op, code=85, options="OneHotOptions"):
     """`on` (operand 2) where the place along the new axis is the index, `off` (operand 3) elsewhere."""
 
     axis: int = 0
+    kernels = types("i32 i64")  # one_hot.cc
 
     def infer(self, indices: Value, depth: Value, on: Value, off: Value) -> Inferred:
         dtype = same_dtype(on, off)
@@ -164,6 +168,7 @@ class SparseToDense(Versioned, code=68, options="SparseToDenseOptions"):
     """Operand 3, a scalar, in the shape of operand 1, with operand 2 at the coordinates in operand 0."""
 
     validate_indices: bool = False
+    kernels = types("i32 i64")  # sparse_to_dense.cc
     keyed = 2
     versions = by_type(i8=3, u8=3, i64=2)
 
@@ -176,6 +181,7 @@ class SparseToDense(Versioned, code=68, options="SparseToDenseOptions"):
 class TopKV2(Versioned, code=48, options="TopKV2Options"):
     """The k largest elements along the last axis, descending, and their indices (of the type of k)."""
 
+    kernels = types("f32 u8 i8 i16 i32 i64")  # topk_v2.cc
     versions = by_type(i16=3, i8=2)
 
     def infer(self, x: Value, k: Value) -> Inferred:
@@ -203,6 +209,7 @@ class Unique(Op, code=103, options="UniqueOptions"):
     """The distinct elements of a vector in order of first appearance, and for each element which of them it is."""
 
     idx_out_type: DType = DType.INT32
+    kernels = types("i8 i16 i32 i64 f32 u8")  # unique.cc
 
     def infer(self, x: Value) -> Inferred:
         if x.type.shape is not None and x.rank != 1:
@@ -216,6 +223,8 @@ class Unique(Op, code=103, options="UniqueOptions"):
 @dataclass(frozen=True)
 class EmbeddingLookup(Op, code=7):
     """The rows of operand 1 that operand 0, a vector of INT32, names."""
+
+    kernels = types("i32")  # embedding_lookup.cc
 
     def infer(self, ids: Value, table: Value) -> Inferred:
         if ids.dtype is not DType.INT32:

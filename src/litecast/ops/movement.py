@@ -22,7 +22,7 @@ from litecast.ops.dims import (
     vector_length,
 )
 from litecast.ops.enums import Activation
-from litecast.ops.rules import Tracked, Versioned, by_type, per_tensor, rank_over, same_dtype
+from litecast.ops.rules import Tracked, Versioned, by_type, per_tensor, rank_over, same_dtype, types
 
 __all__ = [
     "Concatenation",
@@ -80,6 +80,7 @@ def _moved(quant: Quant | None, axes: Sequence[int]) -> Quant | None:
 class ReverseV2(Tracked, Versioned, code=105, options="ReverseV2Options"):
     """The operand back to front along the axes in operand 1."""
 
+    kernels = types("i32 f32 f16 bf16 f8e4m3fn f8e5m2 u8 i8 i16 i64 bool")  # reverse.cc
     symbolic = frozenset({0})
     movement = True
     versions = by_type(f8=4, i8=3, bool=2)
@@ -102,6 +103,7 @@ class ReverseSequence(Op, code=112, options="ReverseSequenceOptions"):
 
     seq_dim: int = 0
     batch_dim: int = 0
+    kernels = types("i32 f32 u8 i16 i64")  # reverse_sequence.cc
 
     def infer(self, x: Value, lengths: Value) -> Inferred:
         integers(lengths, "the lengths")
@@ -149,6 +151,7 @@ class Concatenation(Tracked, Versioned, code=2, options="ConcatenationOptions"):
 
     axis: int = 0
     fused_activation_function: Activation = Activation.NONE
+    kernels = types("f32 f16 bf16 u8 i8 i16 i32 i64 bool u32 i4 f8e4m3fn f8e5m2")  # concatenation.cc
     same_dtype = True
     versions = by_type(f8=7, f16=6, i4=5, u32=4, i16=3, i8=2)
 
@@ -186,6 +189,7 @@ class Pack(Tracked, Versioned, code=83, options="PackOptions"):
 
     values_count: int
     axis: int = 0
+    kernels = types("i32 f32 f8e4m3fn f8e5m2 u8 u32 i8 i16 i64")  # pack.cc
     same_dtype = True
     versions = by_type(f8=5, u32=4, i16=3, i8=2)
 
@@ -212,6 +216,7 @@ class Unpack(Tracked, Versioned, code=88, options="UnpackOptions"):
 
     num: int
     axis: int = 0
+    kernels = types("i32 f32 f16 bf16 f8e4m3fn f8e5m2 u8 i8 i16 bool")  # unpack.cc
     movement = True
     versions = by_type(f8=6, f16=5, bf16=5, i16=4, bool=3, i8=2, u8=2)
 
@@ -232,6 +237,7 @@ class Split(Tracked, Versioned, code=49, options="SplitOptions"):
     """Equal parts of operand 1 along the axis in operand 0."""
 
     num_splits: int
+    kernels = types("i32")  # split.cc
     symbolic = frozenset({1})
     movement = True
     keyed = 1
@@ -263,6 +269,7 @@ class SplitV(Tracked, Versioned, code=102, options="SplitVOptions"):
     """Parts of operand 0 of the sizes in operand 1 (one may be -1) along the axis in operand 2."""
 
     num_splits: int
+    kernels = types("f32 u8 i16 i32 i64 i8 f8e4m3fn f8e5m2")  # split_v.cc
     symbolic = frozenset({0})
     movement = True
     versions = by_type(f8=3, i8=2)
@@ -280,10 +287,10 @@ class SplitV(Tracked, Versioned, code=102, options="SplitVOptions"):
                 for _ in range(self.num_splits)
             )
         place = axis_of(chosen[0], x.rank)
-        parts = _fill_rest(parts, x.shape[place])
+        filled = _fill_rest(parts, x.shape[place])
         return tuple(
             TensorType(x.dtype, (*x.shape[:place], part, *x.shape[place + 1 :]), per_tensor(x))
-            for part in parts
+            for part in filled
         )
 
     def eval(self, x: Array, sizes: Array, axis: Array) -> tuple[Array, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any, ClassVar
@@ -13,7 +12,7 @@ from litecast.ir.graph import Value
 from litecast.ir.op import Array, Inferred, Op
 from litecast.ir.types import Dim, DType, Shape, TensorType, fresh, same_dim
 from litecast.ops.dims import axis_of, integers, maximum, minimum, objects, unknown_shape
-from litecast.ops.rules import Tracked, Versioned, by_type
+from litecast.ops.rules import Tracked, Versioned, by_type, types
 
 __all__ = [
     "ArgMax",
@@ -60,7 +59,7 @@ class VectorReduction(Reduction, Tracked):
     """A reduction that is known of a shape vector."""
 
     symbolic = frozenset({0})
-    combine: ClassVar[Callable[[Any, Any], Any]]
+    combine: ClassVar[Any]
     start: ClassVar[int | None] = None
 
     def track(self, x: Array, axes: Array) -> Array | None:
@@ -89,6 +88,7 @@ def _multiply(left: Dim, right: Dim) -> Dim:
 class Sum(VectorReduction, code=74, options="ReducerOptions"):
     """The sum."""
 
+    kernels = types("f32 i32 i64 u8 i8 i16")  # reduce.cc
     combine = staticmethod(_add)
     start = 0
     versions = by_type(i8=2)
@@ -98,6 +98,7 @@ class Sum(VectorReduction, code=74, options="ReducerOptions"):
 class ReduceProd(VectorReduction, code=81, options="ReducerOptions"):
     """The product."""
 
+    kernels = types("f32 i32 i64 u8 i8 i16")  # reduce.cc
     combine = staticmethod(_multiply)
     start = 1
     versions = by_type(i8=2, i16=2)
@@ -107,6 +108,7 @@ class ReduceProd(VectorReduction, code=81, options="ReducerOptions"):
 class ReduceMax(VectorReduction, code=82, options="ReducerOptions"):
     """The largest element."""
 
+    kernels = types("f32 i32 i64 u8 i8 i16 bool")  # reduce.cc
     combine = staticmethod(maximum)
     versions = by_type(i16=3, i8=2)
 
@@ -115,6 +117,7 @@ class ReduceMax(VectorReduction, code=82, options="ReducerOptions"):
 class ReduceMin(VectorReduction, code=89, options="ReducerOptions"):
     """The smallest element."""
 
+    kernels = types("f32 i32 i64 u8 i8 i16 bool")  # reduce.cc
     combine = staticmethod(minimum)
     versions = by_type(i16=3, i8=2)
 
@@ -123,12 +126,15 @@ class ReduceMin(VectorReduction, code=89, options="ReducerOptions"):
 class Mean(Reduction, code=40, options="ReducerOptions"):
     """The mean."""
 
+    kernels = types("f32 i32 i64 u8 i8 i16")  # reduce.cc
     versions = by_type(i16=3, i8=2)
 
 
 @dataclass(frozen=True)
 class BoolReduction(Reduction):
     """A reduction of BOOL."""
+
+    kernels = types("bool")  # reduce.cc
 
     def infer(self, x: Value, axes: Value) -> Inferred:
         if x.dtype is not DType.BOOL:
@@ -151,6 +157,7 @@ class ArgReduction(Versioned):
     """The index of an extreme element along the axis in operand 1, a scalar."""
 
     output_type: DType = DType.INT64
+    kernels = types("f32 u8 i8 i32 bool")  # arg_min_max.cc
     versions = by_type(bool=3, i8=2)
 
     def infer(self, x: Value, axis: Value) -> Inferred:
@@ -181,6 +188,7 @@ class Cumsum(Op, code=128, options="CumsumOptions"):
 
     exclusive: bool = False
     reverse: bool = False
+    kernels = types("i32 f32 i64")  # cumsum.cc
 
     def infer(self, x: Value, axis: Value) -> Inferred:
         chosen = integers(axis, "the axis")
@@ -192,6 +200,8 @@ class Cumsum(Op, code=128, options="CumsumOptions"):
 @dataclass(frozen=True)
 class SegmentSum(Op, code=125, options="SegmentSumOptions"):
     """The sums of the rows of each segment; operand 1 names, ascending, the segment of each row."""
+
+    kernels = types("i32 f32")  # segment_sum.cc
 
     def infer(self, x: Value, segments: Value) -> Inferred:
         if segments.dtype is not DType.INT32:
@@ -210,6 +220,8 @@ class SegmentSum(Op, code=125, options="SegmentSumOptions"):
 @dataclass(frozen=True)
 class UnsortedSegment(Op):
     """A reduction of the entries of each segment; operand 1 numbers entries (negative: none), 2 counts segments."""
+
+    kernels = types("i32 f32")  # unsorted_segment.cc
 
     def infer(self, x: Value, segments: Value, count: Value) -> Inferred:
         numbers = integers(count, "the count of segments")

@@ -19,7 +19,7 @@ from litecast.ops.dims import (
     unknown_shape,
     vector_length,
 )
-from litecast.ops.rules import Tracked, Versioned, by_type, per_tensor, same_dtype
+from litecast.ops.rules import Tracked, Versioned, by_type, per_tensor, same_dtype, types
 
 __all__ = [
     "BroadcastArgs",
@@ -206,6 +206,7 @@ class BroadcastTo(Tracked, Versioned, code=130, options="BroadcastToOptions"):
 class BroadcastArgs(Op, code=145):
     """The shape vector to which two shape vectors broadcast."""
 
+    kernels = types("i32 i64")  # broadcast_args.cc
     tracked = True
 
     def infer(self, x: Value, y: Value) -> Inferred:
@@ -226,6 +227,7 @@ class BroadcastArgs(Op, code=145):
 class Fill(Tracked, Versioned, code=94, options="FillOptions"):
     """A tensor of the shape that operand 0 gives, all elements being operand 1, a scalar."""
 
+    kernels = types("i32 i64")  # fill.cc
     symbolic = frozenset({1})
     versions = by_type(f8=5, f16=4, i8=3, i16=3, bool=2, str=2)
     keyed = 1
@@ -243,6 +245,7 @@ class Fill(Tracked, Versioned, code=94, options="FillOptions"):
 class Range(Op, code=96, options="RangeOptions"):
     """The numbers from `start` up to, or down to, but without `limit` in steps of `delta`; all scalars of one type."""
 
+    kernels = types("i32 i64 f32")  # range.cc
     same_dtype = True
     tracked = True
 
@@ -296,5 +299,5 @@ def _length(start: Value, limit: Value, delta: Value) -> Dim:
         return fresh("range")
     if not isinstance(first, Sym) and not isinstance(last, Sym):
         return len(range(first, last, step))
-    span = last - first if step > 0 else first - last
+    span: Dim = last - first if step > 0 else first - last
     return span if abs(step) == 1 else (span + (abs(step) - 1)) // abs(step)

@@ -11,7 +11,7 @@ from litecast.ir.op import Array, Inferred, Op, Operands, Outputs
 from litecast.ir.types import Dim, DType, Shape, TensorType, product, same_dim
 from litecast.ops.dims import check_integer, contents_shape, integers, minimum, unknown_shape
 from litecast.ops.enums import MirrorPadMode
-from litecast.ops.rules import Tracked, Versioned, by_type, per_tensor, rank_over, same_dtype
+from litecast.ops.rules import Tracked, Versioned, by_type, per_tensor, rank_over, same_dtype, types
 
 __all__ = [
     "BatchToSpaceND",
@@ -56,6 +56,7 @@ def _padded(x: Value, paddings: Value) -> Shape | None:
 class Padding(Versioned):
     """Rows and columns added on each side of each dimension."""
 
+    kernels = types("f32 f16 bf16 f8e4m3fn f8e5m2 u8 i8 i16 i32 i64 bool")  # pad.cc
     versions = by_type(f8=6, bool=5, i16=3, i8=2)
 
     def version(self, inputs: Operands, outputs: Outputs) -> int:
@@ -112,6 +113,7 @@ class BlockMove(Versioned):
     """A move of square blocks between the two middle dimensions and the last one of rank 4."""
 
     block_size: int
+    kernels = types("f32 u8 i8 i32 i64")  # space_to_depth.cc and depth_to_space.cc
     versions = by_type(i8=2)
 
     def _nhwc(self, x: Value) -> Shape | None:
@@ -252,7 +254,8 @@ class BatchToSpaceND(BatchMove, code=37, options="BatchToSpaceNDOptions"):
         spatial = [dim * size for dim, size in zip(x.shape[1:], sizes, strict=False)]
         whole = blocks.transpose(order).reshape(batch, *spatial, *x.shape[count + 1 :])
         kept = [slice(int(low), dim - int(high)) for dim, (low, high) in zip(spatial, crops, strict=True)]
-        return whole[(slice(None), *kept)]
+        box = (slice(None), *kept)
+        return whole[box]
 
 
 @dataclass(frozen=True)

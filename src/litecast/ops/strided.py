@@ -45,7 +45,7 @@ class StridedSlice(Tracked, Versioned, code=45, options="StridedSliceOptions"):
             return TensorType(x.dtype, None, per_tensor(x))
         if low is None or high is None or not len(low) == len(high) == count:
             raise ValueError(f"begin {low}, end {high} and strides {steps} differ in length")
-        dims = []
+        dims: list[Dim] = []
         for axis, index in self._axes(count, x.rank):
             if axis is None:
                 dims.append(1)
