@@ -62,7 +62,8 @@ class Tracer:
         self.missing: list[Unsupported] = []
         self.initialising = False
         self.retrace = False
-        self._sorted: dict[str, Mapping[str, Any]] = {}
+        self._bodies: dict[str, Mapping[str, Any]] = {}
+        self._tainted: dict[int, Any] = {}
 
     # -- running nodes ------------------------------------------------------------------------------------------
 
@@ -132,21 +133,21 @@ class Tracer:
         loc = Loc(frame.prefix + node.name, node.op, frame.parents)
         inputs = [self.lookup(frame, reference) for reference in node.input if not reference.startswith("^")]
         attributes = Attributes(node, self.op_defs.get(node.op), frame.attributes, self)
-        start = len(b.nodes)
+        start, known = len(b.nodes), len(self.missing)
+        follows = any(id(x) in self._tainted for x in inputs)
         with b.at(loc):
             try:
                 results = self._import(b, node, inputs, attributes)
             except UnsupportedError as error:
-                if not self.missing or error.items:
+                if not follows and len(self.missing) == known:
                     self.missing += [_placed(item, loc) for item in error.items]
                 results = self._opaque(b, node, inputs, attributes)
-            except InferenceError as error:
-                if self.missing:
-                    results = self._opaque(b, node, inputs, attributes)
-                elif error.loc is None:
-                    raise InferenceError(error.reason, loc) from error
-                else:
-                    raise
+            except Exception as error:
+                if not self.missing:
+                    raise _explained(error, loc, node) from error
+                results = self._opaque(b, node, inputs, attributes)  # what stands in for a missing one does not fit
+        if follows or len(self.missing) > known:
+            self._tainted.update({id(result): result for result in results})
         _name_results(results, loc, b.nodes[start:])
         return results
 
@@ -188,16 +189,16 @@ class Tracer:
             dict(zip(names, arguments, strict=True)),
             reference.attributes,
             _call_prefix(b.loc),
-            (b.loc,),
+            b.loc.parents if _is_generated(b.loc) else (b.loc,),
         )
         effects = list(definition.control_ret.values())
         references = [definition.ret[argument.name] for argument in definition.signature.output_arg]
         return self.evaluate(b, frame, references, sorted(effects))
 
     def _body(self, name: str) -> Mapping[str, Any]:
-        if name not in self._sorted:
-            self._sorted[name] = {node.name: node for node in self.functions[name].node_def}
-        return self._sorted[name]
+        if name not in self._bodies:
+            self._bodies[name] = {node.name: node for node in self.functions[name].node_def}
+        return self._bodies[name]
 
     def variable(self, key: str, dtype: DType, shape: tuple[int | None, ...] | None) -> Variable:
         """Return the variable of that key (made on first use)."""
@@ -237,10 +238,22 @@ def as_list(results: Any) -> list[Any]:
 
 def _call_prefix(loc: Loc) -> str:
     """Return the layer path that a call stands for: its name without the generated last part."""
-    path, _, last = loc.name.rpartition("/")
-    generated = last.rstrip("0123456789_") in ("PartitionedCall", "StatefulPartitionedCall")
-    path = path if generated else loc.name
+    path = loc.name.rpartition("/")[0] if _is_generated(loc) else loc.name
     return f"{path}/" if path else ""
+
+
+def _is_generated(loc: Loc) -> bool:
+    """Whether a call has a name that says nothing."""
+    return loc.name.rpartition("/")[2].rstrip("0123456789_") in ("PartitionedCall", "StatefulPartitionedCall")
+
+
+def _explained(error: Exception, loc: Loc, node: Any) -> ConvertError:
+    """Return an error that says where it arose."""
+    if isinstance(error, InferenceError):
+        return error if error.loc is not None else InferenceError(error.reason, loc)
+    if isinstance(error, ConvertError):
+        return error
+    return InternalError(f"importing {node.op} at {loc}: {type(error).__name__}: {error}")
 
 
 def _placed(item: Unsupported, loc: Loc) -> Unsupported:

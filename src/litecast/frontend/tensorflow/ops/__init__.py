@@ -1,1 +1,15 @@
 """The TensorFlow importers, a module per family; importing this package fills the table `tf`."""
+
+from litecast.frontend.tensorflow.ops import (  # noqa: F401
+    activation,
+    array,
+    core,
+    image,
+    layout,
+    linalg,
+    lists,
+    nn,
+    pooling,
+    signal,
+    state,
+)

@@ -110,8 +110,5 @@ def restore_v2(b: Builder, prefix: Value, names: Value, slices: Value, *, tracer
     """Tensors of the checkpoint, by name, as memory-mapped constants."""
     if tracer.checkpoint is None:
         raise ConvertError("the graph restores variables but the model has no checkpoint (variables/variables.index)")
-    if any(names_ for names_ in slices.array()):
-        raise UnsupportedError(Unsupported("RestoreV2", "it restores slices of variables (shape_and_slices)"))
-    return [b.const(tracer.checkpoint.tensor(name.decode()), name.decode()) for name in names.array()]
-
-
+    wanted = zip(names.array(), slices.array(), strict=True)
+    return [b.const(tracer.checkpoint.part(name.decode(), part.decode()), name.decode()) for name, part in wanted]
