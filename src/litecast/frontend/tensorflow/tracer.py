@@ -139,7 +139,7 @@ class Tracer:
             try:
                 results = self._import(b, node, inputs, attributes)
             except UnsupportedError as error:
-                if not follows and len(self.missing) == known:
+                if tf.find(node.op) is None or not (follows or len(self.missing) > known):
                     self.missing += [_placed(item, loc) for item in error.items]
                 results = self._opaque(b, node, inputs, attributes)
             except Exception as error:
