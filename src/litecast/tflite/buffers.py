@@ -20,10 +20,10 @@ def encode(array: Array, dtype: DType) -> Any:
     if dtype is DType.STRING:
         return _encode_strings(array)
     array = np.asarray(array)
-    if array.dtype != dtype.numpy:
-        raise TypeError(f"a constant of element type {dtype.name} holds an array of {array.dtype}")
     if array.dtype.byteorder == ">":
         array = array.astype(array.dtype.newbyteorder("<"))
+    if array.dtype != dtype.numpy:
+        raise TypeError(f"a constant of element type {dtype.name} holds an array of {array.dtype}")
     flat = np.ascontiguousarray(array).reshape(-1)
     if dtype.bits < 8:
         return _pack(flat, dtype.bits)
@@ -33,7 +33,7 @@ def encode(array: Array, dtype: DType) -> Any:
 def encoded_size(array: Any, dtype: DType) -> int:
     """Return how many bytes `encode` gives for an array (or something else with a shape)."""
     if dtype is DType.STRING:
-        return 8 + 4 * array.size + sum(len(text) for text in array.reshape(-1))
+        return 8 + 4 * array.size + sum(map(len, _texts(array)))
     size: int = prod(array.shape)
     return (size * dtype.bits + 7) // 8
 
@@ -52,6 +52,10 @@ def decode(data: Array, dtype: DType, shape: tuple[int, ...]) -> Array:
     if dtype.bits < 8:
         return _unpack(data, dtype, count).reshape(shape)
     return data.view(dtype.numpy).reshape(shape)
+
+
+def _texts(array: Array) -> list[bytes]:
+    return [text.encode() if isinstance(text, str) else bytes(text) for text in np.asarray(array).reshape(-1)]
 
 
 def _encode_strings(array: Array) -> bytes:

@@ -1,4 +1,4 @@
-"""Operations between the IR and the file, generic over the schema: fields of a class are those of its table."""
+"""Operations between the IR and the file, generic over the schema: the fields of a class are its table."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from litecast.errors import FormatError
+from litecast.errors import FormatError, InternalError
 from litecast.ir.graph import Model, Value
 from litecast.ir.types import DType
 from litecast.tflite.buffers import encode, encoded_size
@@ -115,7 +115,7 @@ def _stream(constants: Sequence[Value], sizes: Sequence[int], file: BinaryIO) ->
     for value, size in zip(constants, sizes, strict=True):
         data = _data(value)
         if len(data) != size:
-            raise ValueError(f"constant {value.name} takes {len(data)} bytes where its type takes {size}")
+            raise InternalError(f"constant {value.name} takes {len(data)} bytes where its type takes {size}")
         digest = blake2b(data, digest_size=16).digest() if frequency[size] > 1 else b""
         if frequency[size] == 1 or (size, digest) not in written:
             written[size, digest] = _append(file, data)
