@@ -58,14 +58,21 @@ def _fits(left: TensorType, right: TensorType) -> bool:
 
 @dataclass(frozen=True)
 class If(Control, code=118, options="IfOptions"):
-    """Run one of two graphs on the operands behind the BOOL predicate; both give as many results."""
+    """Run one of two graphs on the operands behind the BOOL predicate; both give as many results.
+
+    The predicate has one element (kernels/if.cc:68). A dimension that differs between the branches, or that
+    either computes, makes all results of the operation dynamic at run time (:107).
+    """
 
     then_subgraph_index: Graph
     else_subgraph_index: Graph
+    kernels = frozenset({DType.BOOL})
 
     def infer(self, predicate: Value, *operands: Value) -> Inferred:
         if predicate.dtype is not DType.BOOL:
             raise ValueError(f"the predicate must be BOOL, not {predicate.dtype.name}")
+        if predicate.type.shape is not None and same_dim(predicate.type.size, 1) is False:
+            raise ValueError(f"the predicate must have one element, not {predicate.type.size}")
         then, other = self.then_subgraph_index, self.else_subgraph_index
         _check_arguments("the then branch", then, operands)
         _check_arguments("the else branch", other, operands)
@@ -78,7 +85,9 @@ class If(Control, code=118, options="IfOptions"):
 class While(Control, code=119, options="WhileOptions"):
     """Run the body on its own results while the condition holds.
 
-    Operands, results, and the inputs of both graphs are one list (kernels/while.cc:80-99).
+    Operands, results, and the inputs of both graphs are one list (kernels/while.cc:80-99); both graphs must
+    be different ones, and the condition gives one BOOL. A dimension that the body changes is dynamic at run
+    time. An operand that the body returns unchanged and nothing reads behind the loop is not copied (:139).
     """
 
     cond_subgraph_index: Graph
@@ -101,7 +110,7 @@ class While(Control, code=119, options="WhileOptions"):
 
 @dataclass(frozen=True)
 class Call(Control, code=31, options="CallOptions"):
-    """Run a graph on the operands. LiteRT registers no kernel for it: inline it."""
+    """Run a graph on the operands. LiteRT has no kernel for it (core/kernels/register.cc): inline it."""
 
     subgraph: Graph
 
@@ -112,7 +121,11 @@ class Call(Control, code=31, options="CallOptions"):
 
 @dataclass(frozen=True)
 class CallOnce(Op, code=129, options="CallOnceOptions"):
-    """Run a graph without inputs or results the first time only: it initialises variables."""
+    """Run a graph without inputs or results the first time only: it initialises variables and tables.
+
+    The runtime counts per graph: all CALL_ONCE of one graph run it once in the life of an interpreter
+    (kernels/call_once.cc, Eval).
+    """
 
     init_subgraph_index: Graph
     effect = "write"

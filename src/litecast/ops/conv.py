@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from litecast.ir.graph import Value
 from litecast.ir.op import Inferred, Op, Operands, Outputs
@@ -19,6 +19,8 @@ __all__ = [
     "TransposeConv",
     "window_size",
 ]
+
+Types: TypeAlias = tuple[DType | None, DType | None, DType | None]
 
 HEAVY_MACS = 5_000_000
 """Multiply-accumulates (two FLOP each) above which folding takes noticeable time."""
@@ -76,29 +78,38 @@ def count_macs(outputs: Outputs, *factors: Dim) -> int | None:
     return total if isinstance(total, int) else None
 
 
-def is_per_channel(x: Value | None) -> bool:
-    """Whether a tensor is quantized with more than one scale."""
-    return x is not None and x.type.quant is not None and len(x.type.quant.scales) > 1
+def has_scale_per_channel(w: Value | None, axis: int) -> bool:
+    """Whether a filter has as many scales as channels (op_signature.cc, is_per_channel_quantized)."""
+    return w is not None and w.type.quant is not None and len(w.type.quant.scales) == w.shape[axis]
 
 
-def dtypes(inputs: Operands, outputs: Outputs, first: int = 0, second: int = 1) -> tuple[DType | None, ...]:
-    """Return the element types of two operands and the first output, as version rules want them."""
+def dtypes(inputs: Operands, outputs: Outputs, second: int = 1) -> Types:
+    """Return the element types that version rules look at: of operands 0 and `second`, and of output 0."""
+    x, y = inputs[0], inputs[second]
+    return None if x is None else x.dtype, None if y is None else y.dtype, outputs[0].dtype
 
-    def at(values: Sequence[Value | None], index: int) -> DType | None:
-        value = values[index] if index < len(values) else None
-        return None if value is None else value.dtype
 
-    return at(inputs, first), at(inputs, second), at(outputs, 0)
+def check_activation(activation: Activation) -> None:
+    """ValueError for what kernels clamp nothing for, silently (kernel_util.h:273)."""
+    if activation in (Activation.TANH, Activation.SIGN_BIT):
+        raise ValueError(f"the kernel ignores the fused activation {activation.name}")
 
 
 F32, I8, I16, I4, U8 = DType.FLOAT32, DType.INT8, DType.INT16, DType.INT4, DType.UINT8
+HYBRID = (F32, I8, F32)
+INT16X8 = (I16, I8, I16)
+FIXED_POINT = frozenset({F32, U8, I8, I16})
 
 
 @dataclass(frozen=True)
 class Conv2D(Contraction, code=3, options="Conv2DOptions"):
-    """2-D convolution: input NHWC, filter OHWI, optional bias [O]; groups = input channels / filter channels.
+    """2-D convolution: input NHWC, filter OHWI, bias [O]; groups = input channels / filter channels.
 
-    (The schema's default of a stride is 0, which no kernel accepts; here it is 1.)
+    The kernel wants the bias (kernels/conv.cc:407): give zeros where there is none. Groups, strides and
+    dilations combine freely; with groups the reference kernel runs, which is slow (conv.cc:810). Padding is
+    at the end where it is odd (padding.h). A bias is FLOAT32, INT32 for INT8 and UINT8 input, INT32 or INT64
+    for INT16; filters of INT8 and INT4 also go with FLOAT32 input. The schema's default of a stride is 0,
+    which no kernel accepts: here it is 1.
     """
 
     padding: Padding = Padding.SAME
@@ -108,9 +119,10 @@ class Conv2D(Contraction, code=3, options="Conv2DOptions"):
     dilation_w_factor: int = 1
     dilation_h_factor: int = 1
     quantized_bias_type: DType = DType.FLOAT32
-    kernels = frozenset({F32, U8, I8, I16})
+    kernels = FIXED_POINT  # conv.cc:376
 
     def infer(self, x: Value, w: Value, bias: Value | None = None) -> Inferred:
+        check_activation(self.fused_activation_function)
         check_strides(self.stride_w, self.stride_h, self.dilation_w_factor, self.dilation_h_factor)
         if x.type.shape is None or w.type.shape is None:
             return TensorType(x.dtype, None)
@@ -125,9 +137,25 @@ class Conv2D(Contraction, code=3, options="Conv2DOptions"):
         columns = window_size(width, kw, self.stride_w, self.dilation_w_factor, self.padding)
         return TensorType(x.dtype, (n, rows, columns, out))
 
+    def version(self, inputs: Operands, outputs: Outputs) -> int:
+        """op_version.cc:58, CONV_2D."""
+        x, w = inputs[0], inputs[1]
+        types = dtypes(inputs, outputs)
+        if types == INT16X8 and self.quantized_bias_type is not DType.FLOAT32:
+            return 8
+        if x is not None and w is not None and x.type.shape and w.type.shape and x.shape[3] != w.shape[3]:
+            return 6
+        if types == HYBRID and has_scale_per_channel(w, 0):
+            return 5
+        return _CONV_VERSIONS.get(types, 1)
+
     def macs(self, inputs: Operands, outputs: Outputs) -> int | None:
         w = inputs[1]
         return None if w is None or w.type.shape is None else count_macs(outputs, *w.shape[1:])
+
+
+_CONV_VERSIONS: dict[Types, int] = {(I16, I16, I16): 4, (I8, I8, I8): 3, (I8, I4, I8): 7, HYBRID: 2}
+_DEPTHWISE_VERSIONS: dict[Types, int] = {(I16, I16, I16): 5, (I8, I8, I8): 3, (I8, I4, I8): 7}
 
 
 def _no_groups(channels: Dim, inner: Dim, out: Dim) -> bool:
@@ -138,7 +166,13 @@ def _no_groups(channels: Dim, inner: Dim, out: Dim) -> bool:
 
 @dataclass(frozen=True)
 class DepthwiseConv2D(Contraction, code=4, options="DepthwiseConv2DOptions"):
-    """Depthwise convolution: input NHWC, filter [1, h, w, C * multiplier], optional bias [C * multiplier]."""
+    """Depthwise convolution: input NHWC, filter [1, h, w, C * multiplier], optional bias [C * multiplier].
+
+    Output channel c * multiplier + m reads input channel c. Set `depth_multiplier`: the FLOAT32 and INT8
+    kernels derive it from the shapes (kernels/depthwise_conv.cc:329), but INT16 and hybrid ones trust it
+    (:518, :579), and the XNNPACK delegate leaves the operation alone where it is 0. Strides may differ and
+    combine with dilations. The bias of an INT16 input is INT64.
+    """
 
     padding: Padding = Padding.SAME
     stride_w: int = 1
@@ -147,9 +181,10 @@ class DepthwiseConv2D(Contraction, code=4, options="DepthwiseConv2DOptions"):
     fused_activation_function: Activation = Activation.NONE
     dilation_w_factor: int = 1
     dilation_h_factor: int = 1
-    kernels = frozenset({F32, U8, I8, I16})
+    kernels = FIXED_POINT  # depthwise_conv.cc:143
 
     def infer(self, x: Value, w: Value, bias: Value | None = None) -> Inferred:
+        check_activation(self.fused_activation_function)
         check_strides(self.stride_w, self.stride_h, self.dilation_w_factor, self.dilation_h_factor)
         if x.type.shape is None or w.type.shape is None:
             return TensorType(x.dtype, None)
@@ -157,12 +192,25 @@ class DepthwiseConv2D(Contraction, code=4, options="DepthwiseConv2DOptions"):
         first, kh, kw, out = shape_of(w, 4, "the filter")
         if same_dim(first, 1) is False:
             raise ValueError(f"dimension 0 of a depthwise filter must be 1, not {first}")
-        if isinstance(out, int) and isinstance(channels, int) and (channels == 0 or out % channels):
-            raise ValueError(f"{out} filters are no multiple of {channels} input channels")
+        if isinstance(out, int) and isinstance(channels, int):
+            if channels == 0 or out % channels:
+                raise ValueError(f"{out} filters are no multiple of {channels} input channels")
+            if self.depth_multiplier not in (0, out // channels):
+                raise ValueError(
+                    f"{out} filters on {channels} channels, but depth_multiplier={self.depth_multiplier}"
+                )
         check_bias(bias, out)
         rows = window_size(h, kh, self.stride_h, self.dilation_h_factor, self.padding)
         columns = window_size(width, kw, self.stride_w, self.dilation_w_factor, self.padding)
         return TensorType(x.dtype, (n, rows, columns, out))
+
+    def version(self, inputs: Operands, outputs: Outputs) -> int:
+        """op_version.cc:108, DEPTHWISE_CONV_2D."""
+        types = dtypes(inputs, outputs)
+        if types == HYBRID:
+            return 6 if has_scale_per_channel(inputs[1], 3) else 4
+        dilated = self.dilation_w_factor != 1 or self.dilation_h_factor != 1
+        return _DEPTHWISE_VERSIONS.get(types, 2 if dilated else 1)
 
     def macs(self, inputs: Operands, outputs: Outputs) -> int | None:
         w = inputs[1]
@@ -181,34 +229,50 @@ def known_shape(vector: Value, rank: int, what: str) -> list[Dim | None]:
 
 @dataclass(frozen=True)
 class TransposeConv(Contraction, code=67, options="TransposeConvOptions"):
-    """Gradient of Conv2D: operands output shape (INT32 [4]), filter OHWI, input NHWC, optional bias [O]."""
+    """Gradient of Conv2D: operands output shape (INT32 [4]), filter OHWI, input NHWC, optional bias [O].
+
+    O are the channels of the result. Rows and columns of the result are what the first operand says; it must
+    be such that a convolution of that size with these strides and this padding gives the size of the input
+    (kernels/transpose_conv.cc:891): (n - 1) * stride + 1 .. n * stride for SAME, and filter - 1 more for
+    VALID. Its batch must be that of the input. The kernel has neither groups nor dilations. A bias is for
+    version 3, an activation for version 4.
+    """
 
     padding: Padding = Padding.SAME
     stride_w: int = 1
     stride_h: int = 1
     fused_activation_function: Activation = Activation.NONE
     quantized_bias_type: DType = DType.FLOAT32
-    kernels = frozenset({DType.INT32})
+    kernels = frozenset({DType.INT32})  # the output shape; input: transpose_conv.cc:336
 
     def infer(self, output_shape: Value, w: Value, x: Value, bias: Value | None = None) -> Inferred:
+        check_activation(self.fused_activation_function)
         check_strides(self.stride_w, self.stride_h)
-        n, rows, columns, _ = known_shape(output_shape, 4, "the output shape")
+        n, *sizes, _ = known_shape(output_shape, 4, "the output shape")
         if x.type.shape is None or w.type.shape is None:
             return TensorType(x.dtype, None)
-        batch, _, _, channels = shape_of(x, 4, "the input")
-        out, _, _, inner = shape_of(w, 4, "the filter")
+        batch, *inputs, channels = shape_of(x, 4, "the input")
+        out, *windows, inner = shape_of(w, 4, "the filter")
         if same_dim(channels, inner) is False:
             raise ValueError(f"{channels} input channels do not fit a filter of {inner} input channels")
         check_bias(bias, out)
-        return TensorType(
-            x.dtype,
-            (
-                batch if n is None else n,
-                fresh("rows") if rows is None else rows,
-                fresh("columns") if columns is None else columns,
-                out,
-            ),
-        )
+        for each in zip(sizes, inputs, windows, (self.stride_h, self.stride_w), strict=True):
+            _check_gradient(*each, 1, self.padding)
+        spatial = [fresh("size") if size is None else size for size in sizes]
+        return TensorType(x.dtype, (batch if n is None else n, *spatial, out))
+
+    def version(self, inputs: Operands, outputs: Outputs) -> int:
+        """op_version.cc:418, TRANSPOSE_CONV."""
+        w, x = inputs[1], inputs[2]
+        # op_version.cc looks at operand 0, the output shape, where it means the input
+        types = (None if x is None else x.dtype, None if w is None else w.dtype, outputs[0].dtype)
+        if types == INT16X8 and self.quantized_bias_type is not DType.FLOAT32:
+            return 5
+        if self.fused_activation_function:
+            return 4
+        if len(inputs) == 4 and inputs[3] is not None:
+            return 3
+        return 2 if types[1] is I8 else 1
 
     def macs(self, inputs: Operands, outputs: Outputs) -> int | None:
         w, x = inputs[1], inputs[2]
@@ -217,9 +281,20 @@ class TransposeConv(Contraction, code=67, options="TransposeConvOptions"):
         return count_macs([x], *w.shape[:3])
 
 
+def _check_gradient(
+    size: Dim | None, given: Dim, window: Dim, stride: int, dilation: int, padding: Padding
+) -> None:
+    """ValueError unless a convolution of `size` gives the size of the input that is `given`."""
+    if size is None:
+        return
+    computed = window_size(size, window, stride, dilation, padding)
+    if same_dim(computed, given) is False:
+        raise ValueError(f"an output size of {size} belongs to an input size of {computed}, not {given}")
+
+
 @dataclass(frozen=True)
 class Conv3D(Contraction, code=132, options="Conv3DOptions"):
-    """3-D convolution: input NDHWC, filter DHWIO, optional bias [O]; FLOAT32 only, no groups."""
+    """3-D convolution: input NDHWC, filter DHWIO, optional bias [O]; no groups, FLOAT32 (conv3d.cc)."""
 
     padding: Padding = Padding.SAME
     stride_d: int = 1
@@ -232,6 +307,7 @@ class Conv3D(Contraction, code=132, options="Conv3DOptions"):
     kernels = frozenset({F32})
 
     def infer(self, x: Value, w: Value, bias: Value | None = None) -> Inferred:
+        check_activation(self.fused_activation_function)
         strides = (self.stride_d, self.stride_h, self.stride_w)
         dilations = (self.dilation_d_factor, self.dilation_h_factor, self.dilation_w_factor)
         check_strides(*strides, *dilations)
@@ -254,7 +330,11 @@ class Conv3D(Contraction, code=132, options="Conv3DOptions"):
 
 @dataclass(frozen=True)
 class Conv3DTranspose(Contraction, code=141, options="Conv3DOptions"):
-    """Gradient of Conv3D: operands output shape (INT32 [5]), filter DHWOI, input NDHWC, optional bias [O]."""
+    """Gradient of Conv3D: operands output shape (INT32 [5]), filter DHWOI, input NDHWC, optional bias [O].
+
+    FLOAT32 only. As for TransposeConv, the output shape must belong to the input's
+    (kernels/conv3d_transpose.cc).
+    """
 
     padding: Padding = Padding.SAME
     stride_d: int = 1
@@ -264,20 +344,25 @@ class Conv3DTranspose(Contraction, code=141, options="Conv3DOptions"):
     dilation_d_factor: int = 1
     dilation_w_factor: int = 1
     dilation_h_factor: int = 1
-    kernels = frozenset({DType.INT32})
+    kernels = frozenset({DType.INT32})  # the output shape; input: conv3d_transpose.cc
 
     def infer(self, output_shape: Value, w: Value, x: Value, bias: Value | None = None) -> Inferred:
-        check_strides(self.stride_d, self.stride_h, self.stride_w)
-        n, *spatial, _ = known_shape(output_shape, 5, "the output shape")
+        check_activation(self.fused_activation_function)
+        strides = (self.stride_d, self.stride_h, self.stride_w)
+        dilations = (self.dilation_d_factor, self.dilation_h_factor, self.dilation_w_factor)
+        check_strides(*strides, *dilations)
+        n, *sizes, _ = known_shape(output_shape, 5, "the output shape")
         if x.type.shape is None or w.type.shape is None:
             return TensorType(x.dtype, None)
-        batch, *_, channels = shape_of(x, 5, "the input")
-        *_, out, inner = shape_of(w, 5, "the filter")
+        batch, *inputs, channels = shape_of(x, 5, "the input")
+        *windows, out, inner = shape_of(w, 5, "the filter")
         if same_dim(channels, inner) is False:
             raise ValueError(f"{channels} input channels do not fit a filter of {inner} input channels")
         check_bias(bias, out)
-        sizes = [fresh("size") if size is None else size for size in spatial]
-        return TensorType(x.dtype, (batch if n is None else n, *sizes, out))
+        for each in zip(sizes, inputs, windows, strides, dilations, strict=True):
+            _check_gradient(*each, self.padding)
+        spatial = [fresh("size") if size is None else size for size in sizes]
+        return TensorType(x.dtype, (batch if n is None else n, *spatial, out))
 
     def macs(self, inputs: Operands, outputs: Outputs) -> int | None:
         w, x = inputs[1], inputs[2]

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from litecast.ir.graph import Value
-from litecast.ir.op import Inferred, Op
+from litecast.ir.op import Inferred, Op, Operands, Outputs
 from litecast.ir.types import DType, TensorType, fresh
-from litecast.ops.conv import check_strides, shape_of, window_size
+from litecast.ops.conv import FIXED_POINT, check_activation, check_strides, shape_of, window_size
 from litecast.ops.enums import Activation, Padding
 
 __all__ = ["AveragePool2D", "L2Pool2D", "MaxPool2D", "ReduceWindow", "ReduceWindowFunction"]
@@ -16,7 +16,7 @@ __all__ = ["AveragePool2D", "L2Pool2D", "MaxPool2D", "ReduceWindow", "ReduceWind
 
 @dataclass(frozen=True)
 class Pool2D(Op):
-    """Pooling of an NHWC input over a window of rows and columns."""
+    """Pooling of NHWC input over windows (the schema's default of a size is 0, here 1)."""
 
     padding: Padding = Padding.SAME
     stride_w: int = 1
@@ -26,6 +26,7 @@ class Pool2D(Op):
     fused_activation_function: Activation = Activation.NONE
 
     def infer(self, x: Value) -> Inferred:
+        check_activation(self.fused_activation_function)
         check_strides(self.stride_w, self.stride_h, self.filter_width, self.filter_height)
         if x.type.shape is None:
             return TensorType(x.dtype, None)
@@ -36,19 +37,34 @@ class Pool2D(Op):
 
 
 class AveragePool2D(Pool2D, code=1, options="Pool2DOptions"):
-    """Mean over each window; with SAME padding only the cells inside the input count."""
+    """Mean over each window; with SAME padding the padded cells do not count (internal/reference/pooling.h).
 
-    kernels = frozenset({DType.FLOAT32, DType.UINT8, DType.INT8, DType.INT16})
+    Quantized operand and result must have one scale and zero point: the kernel does not rescale
+    (pooling.cc:108).
+    """
+
+    kernels = FIXED_POINT  # pooling.cc:390
+
+    def version(self, inputs: Operands, outputs: Outputs) -> int:
+        """op_version.cc:377, AVERAGE_POOL_2D."""
+        return _POOL_VERSIONS.get(outputs[0].dtype, 1)
 
 
 class MaxPool2D(Pool2D, code=17, options="Pool2DOptions"):
-    """Maximum over each window."""
+    """Maximum over each window; padded cells do not count. Quantized: as for AveragePool2D."""
 
-    kernels = frozenset({DType.FLOAT32, DType.UINT8, DType.INT8, DType.INT16})
+    kernels = FIXED_POINT  # pooling.cc:420
+
+    def version(self, inputs: Operands, outputs: Outputs) -> int:
+        """op_version.cc:376, MAX_POOL_2D."""
+        return _POOL_VERSIONS.get(outputs[0].dtype, 1)
+
+
+_POOL_VERSIONS = {DType.INT16: 3, DType.INT8: 2}
 
 
 class L2Pool2D(Pool2D, code=12, options="Pool2DOptions"):
-    """Root of the mean of squares over each window."""
+    """Root of the mean of squares over each window; padded cells do not count. FLOAT32 only (:453)."""
 
     kernels = frozenset({DType.FLOAT32})
 
@@ -67,30 +83,31 @@ class ReduceWindowFunction(IntEnum):
 
 @dataclass(frozen=True)
 class ReduceWindow(Op, code=205, options="ReduceWindowOptions"):
-    """Reduce windows without padding: input, initial value, window, strides, base and window dilations."""
+    """Reduce windows of up to 6 dimensions without padding.
+
+    Operands: input, initial value (a scalar of its type), and three INT64 constants of one element per
+    dimension: window, strides, dilations of the window (kernels/stablehlo_reduce_window.cc:726).
+    """
 
     reduce_function: ReduceWindowFunction = ReduceWindowFunction.UNSUPPORTED
+    # stablehlo_reduce_window.cc:838
+    kernels = FIXED_POINT | {DType.BOOL, DType.INT32, DType.INT64, DType.FLOAT64}
 
-    def infer(
-        self,
-        x: Value,
-        initial: Value,
-        window: Value,
-        strides: Value,
-        base_dilations: Value,
-        window_dilations: Value,
-    ) -> Inferred:
+    def infer(self, x: Value, initial: Value, window: Value, strides: Value, dilations: Value) -> Inferred:
+        if self.reduce_function is ReduceWindowFunction.UNSUPPORTED:
+            raise ValueError("the reduction is not set")
         if x.dtype is not initial.dtype:
             raise ValueError(f"the initial value is {initial.dtype.name}, the input {x.dtype.name}")
         if x.type.shape is None:
             return TensorType(x.dtype, None)
-        known = [value.known for value in (window, strides, base_dilations, window_dilations)]
+        known = [value.known for value in (window, strides, dilations)]
         columns = [contents for contents in known if contents is not None]
         if len(columns) < len(known):
             return TensorType(x.dtype, tuple(fresh("window") for _ in x.shape))
+        if any(len(column) != x.rank for column in columns):
+            raise ValueError(f"window, strides and dilations must have {x.rank} elements each")
         shape = []
         for size, *terms in zip(x.shape, *columns, strict=True):
-            extent, stride, base, dilation = terms
-            dilated = size if base == 1 else (size - 1) * base + 1
-            shape.append(window_size(dilated, extent, stride, dilation, Padding.VALID))
+            extent, stride, dilation = terms
+            shape.append(window_size(size, extent, stride, dilation, Padding.VALID))
         return TensorType(x.dtype, tuple(shape))

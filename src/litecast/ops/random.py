@@ -24,11 +24,16 @@ def _shape(vector: Value) -> Shape | None:
 
 @dataclass(frozen=True)
 class Random(Op):
-    """A generator: both seeds 0 mean that each run of the program differs."""
+    """A generator (Philox, the numbers of TensorFlow's CPU kernels for equal seeds; kernels/random_ops.cc).
+
+    Both seeds 0: each interpreter starts anywhere. Every run goes on in the sequence; allocating tensors anew
+    starts it again.
+    """
 
     seed: int = 0
     seed2: int = 0
     effect = "write"
+    kernels = frozenset({DType.INT32})
 
 
 @dataclass(frozen=True)
@@ -51,9 +56,12 @@ class RandomStandardNormal(Random, code=146, options="RandomOptions"):
 class Multinomial(Random, code=149, options="RandomOptions"):
     """Classes drawn from rows of logits: [batch, classes] and a number of samples give [batch, samples]."""
 
+    kernels = frozenset({DType.FLOAT32})
     dtype: DType = field(default=DType.INT64, metadata=UNWRITTEN)
 
     def infer(self, logits: Value, num_samples: Value) -> Inferred:
+        if self.dtype not in (DType.INT32, DType.INT64) or num_samples.dtype is not DType.INT32:
+            raise ValueError("the classes must be INT32 or INT64, the number of samples INT32")
         if logits.type.shape is None:
             return TensorType(self.dtype, None)
         if logits.rank != 2:
@@ -70,14 +78,24 @@ class RngAlgorithm(IntEnum):
     THREEFRY = 2
 
 
+_BITS = (DType.INT32, DType.INT64, DType.UINT32, DType.UINT64)
+
+
 @dataclass(frozen=True)
 class StablehloRngBitGenerator(Op, code=204, options="StablehloRngBitGeneratorOptions"):
-    """A pure generator: the state (UINT64) gives the next state and random bits of the file's type."""
+    """A pure generator: the state (UINT64) gives the next state and random bits of the file's type.
+
+    `type` is static, 32 or 64-bit integers. THREEFRY wants a state of 2, PHILOX (and DEFAULT, which is the
+    same) of 2 or 3 (kernels/rng_bit_generator.cc:108).
+    """
 
     algorithm: RngAlgorithm = RngAlgorithm.DEFAULT
     type: TensorType | None = field(default=None, metadata=UNWRITTEN)
+    kernels = frozenset({DType.UINT64})
 
     def infer(self, state: Value) -> Inferred:
         if self.type is None:
             raise ValueError("StablehloRngBitGenerator needs the type of the bits")
+        if not self.type.is_static or self.type.dtype not in _BITS:
+            raise ValueError(f"random bits are of static shape and 32 or 64 bits, not {self.type}")
         return TensorType(state.dtype, state.type.shape), self.type

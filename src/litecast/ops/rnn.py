@@ -1,12 +1,17 @@
-"""Fused recurrent layers; their state is a variable tensor among the operands."""
+"""Fused recurrent layers; their state is a variable tensor among the operands.
+
+The kernels update the state in place, so a second run goes on where the first ended, and the state's shape
+fixes the batch. Operand numbers are those of kernels/lstm_shared.h and the kernel files.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from litecast.ir.graph import Value
-from litecast.ir.op import Inferred, Op
+from litecast.ir.op import Inferred, Op, Operands, Outputs
 from litecast.ir.types import Dim, Shape, TensorType
+from litecast.ops.conv import F32, HYBRID, I8, INT16X8, U8, dtypes
 from litecast.ops.enums import Activation, LSTMKernelType
 
 __all__ = [
@@ -32,6 +37,15 @@ def _operand_count(inputs: tuple[Value | None, ...], *allowed: int) -> None:
         raise ValueError(f"{len(inputs)} operands, not {' or '.join(map(str, allowed))}")
 
 
+def _hybrid(inputs: Operands, outputs: Outputs) -> bool:
+    return dtypes(inputs, outputs)[1:] == (I8, F32)
+
+
+def _outputs(inputs: tuple[Value | None, ...], index: int) -> Dim:
+    """Return the size of an LSTM's result: columns of the output gate's recurrent weights (or diagonal)."""
+    return _operand(inputs, index, "recurrent to output weights").shape[-1]
+
+
 def _leading(x: Value, rank: int) -> Shape:
     if x.rank != rank:
         raise ValueError(f"the input must have rank {rank}, not {x.rank}")
@@ -40,7 +54,14 @@ def _leading(x: Value, rank: int) -> Shape:
 
 @dataclass(frozen=True)
 class UnidirectionalSequenceLSTM(Op, code=44, options="UnidirectionalSequenceLSTMOptions"):
-    """LSTM over time: 20 or 24 operands, input [batch, time, features] or time first."""
+    """LSTM over time: 20 or 24 operands, input [batch, time, features] or time first.
+
+    Operands: input; weights of input to the input, forget, cell and output gates, each [units, features]
+    (1-4); of the output state to them (5-8); peepholes (9-11); biases (12-15); projection and its bias (16,
+    17); output and cell state (18, 19; variables); four layer norm coefficients (20-23). None are 1, 5 and 12
+    where forget and input gate are coupled, and whatever else is not used. FLOAT32, FLOAT32 with INT8
+    weights, or INT8 with five intermediate tensors (kernels/unidirectional_sequence_lstm.cc:921).
+    """
 
     fused_activation_function: Activation = Activation.NONE
     cell_clip: float = 0.0
@@ -49,13 +70,25 @@ class UnidirectionalSequenceLSTM(Op, code=44, options="UnidirectionalSequenceLST
     asymmetric_quantize_inputs: bool = False
     diagonal_recurrent_tensors: bool = False
     effect = "write"
+    kernels = frozenset({F32, I8})  # unidirectional_sequence_lstm.cc, Eval
 
     def infer(self, *inputs: Value | None) -> Inferred:
         _operand_count(inputs, 20, 24)
         x = _operand(inputs, 0, "input")
         if x.type.shape is None:
             return TensorType(x.dtype, None)
-        return TensorType(x.dtype, (*_leading(x, 3), _operand(inputs, 18, "output state").shape[-1]))
+        return TensorType(x.dtype, (*_leading(x, 3), _outputs(inputs, 8)))
+
+    def version(self, inputs: Operands, outputs: Outputs) -> int:
+        """op_version.cc:1064, UNIDIRECTIONAL_SEQUENCE_LSTM."""
+        types = dtypes(inputs, outputs, second=2)
+        if types == INT16X8:
+            return 5
+        if self.diagonal_recurrent_tensors:
+            return 4
+        if types == HYBRID:
+            return 3 if self.asymmetric_quantize_inputs else 2
+        return 1
 
 
 @dataclass(frozen=True)
@@ -68,6 +101,7 @@ class LSTM(Op, code=16, options="LSTMOptions"):
     kernel_type: LSTMKernelType = LSTMKernelType.FULL
     asymmetric_quantize_inputs: bool = False
     effect = "write"
+    kernels = frozenset({F32, I8, U8})  # lstm.cc, Eval of both kernels
 
     def infer(self, *inputs: Value | None) -> Inferred:
         x = _operand(inputs, 0, "input")
@@ -75,7 +109,7 @@ class LSTM(Op, code=16, options="LSTMOptions"):
             _operand_count(inputs, 20, 24)
             if x.type.shape is None:
                 return TensorType(x.dtype, None)
-            return TensorType(x.dtype, (*_leading(x, 2), _operand(inputs, 18, "output state").shape[-1]))
+            return TensorType(x.dtype, (*_leading(x, 2), _outputs(inputs, 8)))
         _operand_count(inputs, 5)
         batch, features = x.shape
         units: Dim = _operand(inputs, 1, "previous activation").shape[-1]
@@ -87,6 +121,17 @@ class LSTM(Op, code=16, options="LSTMOptions"):
             TensorType(state.dtype, (batch, units * 4)),
         )
 
+    def version(self, inputs: Operands, outputs: Outputs) -> int:
+        """op_version.cc:448, LSTM."""
+        if self.kernel_type is LSTMKernelType.BASIC:
+            return 2
+        types = dtypes(inputs, outputs, second=2)
+        if types == INT16X8:
+            return 5
+        if types == HYBRID:
+            return 4 if self.asymmetric_quantize_inputs else 3
+        return 1
+
 
 @dataclass(frozen=True)
 class RNN(Op, code=24, options="RNNOptions"):
@@ -95,11 +140,18 @@ class RNN(Op, code=24, options="RNNOptions"):
     fused_activation_function: Activation = Activation.NONE
     asymmetric_quantize_inputs: bool = False
     effect = "write"
+    kernels = frozenset({F32})
 
     def infer(self, x: Value, w: Value, recurrent: Value, bias: Value, state: Value) -> Inferred:
         if x.type.shape is None:
             return TensorType(x.dtype, None)
         return TensorType(x.dtype, (*_leading(x, 2), w.shape[0]))
+
+    def version(self, inputs: Operands, outputs: Outputs) -> int:
+        """op_version.cc:1003, RNN."""
+        if not _hybrid(inputs, outputs):
+            return 1
+        return 3 if self.asymmetric_quantize_inputs else 2
 
 
 @dataclass(frozen=True)
@@ -110,11 +162,18 @@ class UnidirectionalSequenceRNN(Op, code=35, options="SequenceRNNOptions"):
     fused_activation_function: Activation = Activation.NONE
     asymmetric_quantize_inputs: bool = False
     effect = "write"
+    kernels = frozenset({F32})
 
     def infer(self, x: Value, w: Value, recurrent: Value, bias: Value, state: Value) -> Inferred:
         if x.type.shape is None:
             return TensorType(x.dtype, None)
         return TensorType(x.dtype, (*_leading(x, 3), w.shape[0]))
+
+    def version(self, inputs: Operands, outputs: Outputs) -> int:
+        """op_version.cc:1017, UNIDIRECTIONAL_SEQUENCE_RNN."""
+        if not _hybrid(inputs, outputs):
+            return 1
+        return 3 if self.asymmetric_quantize_inputs else 2
 
 
 @dataclass(frozen=True)
@@ -126,12 +185,19 @@ class BidirectionalSequenceRNN(Op, code=46, options="BidirectionalSequenceRNNOpt
     merge_outputs: bool = False
     asymmetric_quantize_inputs: bool = False
     effect = "write"
+    kernels = frozenset({F32})
 
     def infer(self, *inputs: Value | None) -> Inferred:
         _operand_count(inputs, 12)
         x = _operand(inputs, 0, "input")
         forward, backward = (_operand(inputs, index, "weights").shape[0] for index in (1, 5))
         return _both(x, forward, backward, self.merge_outputs)
+
+    def version(self, inputs: Operands, outputs: Outputs) -> int:
+        """op_version.cc:1032, BIDIRECTIONAL_SEQUENCE_RNN."""
+        if not _hybrid(inputs, outputs):
+            return 1
+        return 3 if self.asymmetric_quantize_inputs else 2
 
 
 @dataclass(frozen=True)
@@ -145,12 +211,19 @@ class BidirectionalSequenceLSTM(Op, code=52, options="BidirectionalSequenceLSTMO
     time_major: bool = True
     asymmetric_quantize_inputs: bool = False
     effect = "write"
+    kernels = frozenset({F32})
 
     def infer(self, *inputs: Value | None) -> Inferred:
         _operand_count(inputs, 48)
         x = _operand(inputs, 0, "input")
-        forward, backward = (_operand(inputs, index, "output state").shape[-1] for index in (35, 37))
+        forward, backward = (_outputs(inputs, index) for index in (8, 25))
         return _both(x, forward, backward, self.merge_outputs)
+
+    def version(self, inputs: Operands, outputs: Outputs) -> int:
+        """op_version.cc:1048, BIDIRECTIONAL_SEQUENCE_LSTM."""
+        if not _hybrid(inputs, outputs):
+            return 1
+        return 3 if self.asymmetric_quantize_inputs else 2
 
 
 def _both(x: Value, forward: Dim, backward: Dim, merged: bool) -> Inferred:
@@ -170,6 +243,7 @@ class SVDF(Op, code=27, options="SVDFOptions"):
     fused_activation_function: Activation = Activation.NONE
     asymmetric_quantize_inputs: bool = False
     effect = "write"
+    kernels = frozenset({F32, I8})  # svdf.cc, Prepare
 
     def infer(self, x: Value, features: Value, time: Value, bias: Value | None, state: Value) -> Inferred:
         filters = features.shape[0]
@@ -178,3 +252,12 @@ class SVDF(Op, code=27, options="SVDFOptions"):
         if x.type.shape is None:
             return TensorType(x.dtype, None)
         return TensorType(x.dtype, (*_leading(x, 2), filters // self.rank))
+
+    def version(self, inputs: Operands, outputs: Outputs) -> int:
+        """op_version.cc:297, SVDF."""
+        types = dtypes(inputs, outputs)
+        if types[0] is I8:
+            return 3
+        if types == HYBRID:
+            return 4 if self.asymmetric_quantize_inputs else 2
+        return 1

@@ -14,7 +14,12 @@ __all__ = ["Rfft2d"]
 
 @dataclass(frozen=True)
 class Rfft2d(Op, code=131, options="Rfft2dOptions"):
-    """Real 2-D Fourier transform of the last two dimensions to `fft_length` (INT32 [2]), COMPLEX64 result."""
+    """Real 2-D Fourier transform of the last two dimensions to `fft_length` (INT32 [2]), COMPLEX64 result.
+
+    Both lengths must be powers of two, 1 included (kernels/rfft2d.cc:120); for a 1-D transform the first is
+    1, on an input with a dimension of 1 put in. The input is cropped or padded with zeros to `fft_length` at
+    the end of each dimension. The result is [..., rows, columns / 2 + 1].
+    """
 
     kernels = frozenset({DType.FLOAT32})
 
@@ -24,6 +29,9 @@ class Rfft2d(Op, code=131, options="Rfft2dOptions"):
             return TensorType(DType.COMPLEX64, None)
         if x.rank < 2:
             raise ValueError(f"the input must have rank 2 or more, not {x.rank}")
+        for length in (rows, columns):
+            if isinstance(length, int) and (length < 1 or length & (length - 1)):
+                raise ValueError(f"an FFT length must be a power of two, not {length}")
         height = fresh("rows") if rows is None else rows
         width = fresh("columns") if columns is None else columns // 2 + 1
         return TensorType(DType.COMPLEX64, (*x.shape[:-2], height, width))
