@@ -23,7 +23,7 @@ def inline(b: Builder, graph: Graph, operands: Sequence[Value]) -> list[Value]:
     copies: dict[Value, Value] = dict(zip(graph.inputs, operands, strict=True))
     outer = b.loc
     for node in graph.nodes:
-        inputs = [None if value is None else copies.get(value, value) for value in node.inputs]
+        inputs = [None if value is None else _copy_of(value, copies) for value in node.inputs]
         with b.at(replace(node.loc, parents=(*node.loc.parents, outer)) if outer.name else node.loc):
             results = b(node.op, *inputs)
         for old, new in zip(node.outputs, results if isinstance(results, tuple) else (results,), strict=True):
@@ -31,7 +31,14 @@ def inline(b: Builder, graph: Graph, operands: Sequence[Value]) -> list[Value]:
                 refine(old, new)
                 new.name = old.name
             copies[old] = new
-    return [copies.get(value, value) for value in graph.outputs]
+    return [_copy_of(value, copies) for value in graph.outputs]
+
+
+def _copy_of(value: Value, copies: dict[Value, Value]) -> Value:
+    """Return what stands for a value in the copy: a constant gets one of its own, on the same array."""
+    if value not in copies and value.is_const:
+        copies[value] = constant(value.const, value.name, value.type.quant)
+    return copies[value]
 
 
 def _copied(
