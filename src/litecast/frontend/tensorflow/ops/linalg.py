@@ -1,0 +1,32 @@
+"""Importers of TensorFlow's matrix products and Einstein sums."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litecast.frontend.tensorflow.importer import tf
+from litecast.ir.builder import Builder
+from litecast.lib import array, complex as complex_, linalg
+
+
+@tf("MatMul", "SparseMatMul", harmless=("a_is_sparse", "b_is_sparse"))
+def mat_mul(b: Builder, x: Any, y: Any, *, transpose_a: bool = False, transpose_b: bool = False) -> Any:
+    return linalg.matmul(b, x, y, transpose_a, transpose_b)
+
+
+@tf("BatchMatMul", "BatchMatMulV2")
+def batch_mat_mul(b: Builder, x: Any, y: Any, *, adj_x: bool = False, adj_y: bool = False, grad_x: bool = False, grad_y: bool = False) -> Any:
+    """`adj` is the adjoint: complex operands are conjugated too."""
+    x, y = (complex_.conj(b, complex_.as_complex(b, z)) if adj and z.dtype.is_complex else z for z, adj in ((x, adj_x), (y, adj_y)))
+    return linalg.matmul(b, x, y, adj_x, adj_y)
+
+
+@tf("BatchMatMulV3")
+def batch_mat_mul_v3(b: Builder, x: Any, y: Any, *, Tout: Any, adj_x: bool = False, adj_y: bool = False) -> Any:  # noqa: N803
+    """The operands' element types may differ from the result's, in which the products are summed."""
+    return linalg.matmul(b, array.cast(b, x, Tout), array.cast(b, y, Tout), adj_x, adj_y)
+
+
+@tf("Einsum")
+def einsum(b: Builder, *xs: Any, equation: str) -> Any:
+    return linalg.einsum(b, equation, xs)

@@ -1,0 +1,421 @@
+"""Array macros on values: what NumPy calls the same, lowered to what LiteRT's kernels can do at any rank.
+
+Shapes are sequences of ints and Syms; a movement that changes nothing returns its operand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from litecast import ops
+from litecast.errors import Unsupported, UnsupportedError
+from litecast.ir.builder import Builder
+from litecast.ir.graph import Value
+from litecast.ir.types import Dim, DType, Sym, product
+
+__all__ = [
+    "arange",
+    "cast",
+    "concat",
+    "expand_dims",
+    "flatten",
+    "full",
+    "gather",
+    "group",
+    "moved",
+    "normalize_axis",
+    "pack",
+    "pad",
+    "reshape",
+    "reverse",
+    "shape",
+    "slice",
+    "split",
+    "squeeze",
+    "transpose",
+    "ungroup",
+    "unpack",
+    "unsupported",
+    "vector",
+    "zeros",
+]
+
+TRANSPOSE_RANK = 6
+"""Transpose takes 8 dimensions in new runtimes, 6 in those before 2.12 (internal/types.h kTransposeMaxDimensions)."""
+PAD_RANK = 5
+"""reference/pad.h PadKernelMaxDimensionCount."""
+SLICE_RANK = 5
+"""slice.cc kMaxDim; only new runtimes have a path beyond it."""
+
+_CAST = frozenset(
+    {
+        DType.INT64, DType.INT32, DType.UINT32, DType.INT16, DType.UINT16, DType.UINT8, DType.INT8, DType.FLOAT16,
+        DType.BFLOAT16, DType.FLOAT32, DType.FLOAT64, DType.BOOL, DType.COMPLEX64,
+    }
+)  # fmt: skip
+_F32_I = frozenset({DType.FLOAT32, DType.INT32, DType.INT64, DType.INT16, DType.INT8, DType.UINT8})
+_KERNELS: dict[type, frozenset[DType]] = {
+    ops.Concatenation: _F32_I | {DType.FLOAT16, DType.BFLOAT16, DType.BOOL, DType.UINT32, DType.INT4},
+    ops.Split: _F32_I,
+    ops.SplitV: _F32_I,
+    ops.Pack: _F32_I | {DType.UINT32},
+    ops.Unpack: _F32_I - {DType.INT64} | {DType.FLOAT16, DType.BFLOAT16, DType.BOOL},
+    ops.Pad: _F32_I | {DType.FLOAT16, DType.BFLOAT16, DType.BOOL},
+    ops.Gather: _F32_I | {DType.FLOAT16, DType.BFLOAT16, DType.BOOL, DType.INT4},
+    ops.ReverseV2: _F32_I | {DType.FLOAT16, DType.BFLOAT16, DType.BOOL},
+}
+"""Element types of the movement kernels that are picky (concatenation.cc, split.cc, pack.cc, unpack.cc, pad.cc ...)."""
+CARRIERS = {
+    DType.BOOL: DType.INT8, DType.UINT8: DType.INT32, DType.INT8: DType.INT32, DType.INT16: DType.INT32,
+    DType.UINT16: DType.INT32, DType.UINT32: DType.INT64, DType.FLOAT16: DType.FLOAT32, DType.BFLOAT16: DType.FLOAT32,
+}  # fmt: skip
+"""A wider element type that holds every value of the key exactly."""
+
+
+def unsupported(op: str, reason: str, hint: str = "") -> UnsupportedError:
+    """Return the error for one thing that cannot be lowered."""
+    return UnsupportedError(Unsupported(op, reason, hint=hint))
+
+
+def moved(b: Builder, op: type, x: Any, apply: Any) -> Any:
+    """Return `apply(x)` of a pure movement, carried by a wider element type where the kernel of `op` lacks x's."""
+    kernels = _KERNELS[op]
+    if not isinstance(x, Value) or x.is_const or x.dtype in kernels or x.dtype.is_complex:
+        return apply(x)
+    carrier = x.dtype
+    while carrier not in kernels:
+        if carrier not in CARRIERS:
+            raise unsupported(
+                op.__name__,
+                f"its kernel does not take {x.dtype.name}",
+                "convert the values to float32 or int32 first",
+            )
+        carrier = CARRIERS[carrier]
+    moved_value = apply(cast(b, x, carrier))
+    if isinstance(moved_value, (tuple, list)):
+        return tuple(cast(b, part, x.dtype) for part in moved_value)
+    return cast(b, moved_value, x.dtype)
+
+
+def normalize_axis(axis: int, rank: int) -> int:
+    """Return an axis counted from the front; ValueError where it is out of range."""
+    if not -rank <= axis < rank:
+        raise ValueError(f"axis {axis} is out of range for rank {rank}")
+    return axis % rank if rank else 0
+
+
+def cast(b: Builder, x: Any, dtype: DType) -> Any:
+    """Return x converted to `dtype` (C++ conversion: floats truncate, integers wrap, non-zero is true)."""
+    if x.dtype == dtype:
+        return x
+    if not x.is_const if isinstance(x, Value) else False:
+        missing = [kind.name for kind in (x.dtype, dtype) if kind not in _CAST]
+        if missing:
+            raise unsupported("Cast", f"its kernel does not take {missing[0]}", "use a 32-bit element type")
+    return b(ops.Cast(x.dtype, dtype), x)
+
+
+def vector(b: Builder, items: Sequence[Any]) -> Value:
+    """Return an INT32 vector of ints, Syms and scalar values."""
+    if all(not isinstance(item, Value) or item.is_const for item in items):
+        return b.dims([int(item.array()) if isinstance(item, Value) else item for item in items])
+    parts = [cast(b, item, DType.INT32) if isinstance(item, Value) else b.dim(item) for item in items]
+    result: Value = b(ops.Pack(values_count=len(parts), axis=0), *parts)
+    return result
+
+
+def reshape(b: Builder, x: Any, shape: Sequence[Dim]) -> Any:
+    """Return x with `shape`: ints, Syms, and at most one -1. One unknown dimension costs nothing, more are computed."""
+    target = _complete(x, shape)
+    if x.type.shape is not None and tuple(target) == tuple(x.shape):
+        return x
+    unknown = [axis for axis, dim in enumerate(target) if isinstance(dim, Sym)]
+    if -1 not in target and unknown and 0 not in target:
+        target[unknown[0]] = -1
+    return b(ops.Reshape(), x, b.dims(target))
+
+
+def _complete(x: Any, shape: Sequence[Dim]) -> list[Dim]:
+    """Return the shape with its -1 replaced where the operand's size tells what it is."""
+    target = [dim if isinstance(dim, Sym) else int(dim) for dim in shape]
+    if target.count(-1) > 1:
+        raise ValueError(f"shape {tuple(shape)} has more than one -1")
+    if -1 in target and x.type.shape is not None:
+        rest = product(dim for dim in target if dim != -1)
+        if rest != 0:
+            size = x.type.size // rest
+            if isinstance(size, int) or any(isinstance(dim, Sym) for dim in target):
+                target[target.index(-1)] = size
+    return target
+
+
+def flatten(b: Builder, x: Any) -> Any:
+    """Return x as a vector."""
+    return reshape(b, x, (-1,))
+
+
+def transpose(b: Builder, x: Any, perm: Sequence[int]) -> Any:
+    """Return x with its axes in the order `perm`; dimensions that stay together are merged beyond the kernel's rank."""
+    perm = [normalize_axis(int(axis), len(perm)) for axis in perm]
+    if perm == sorted(perm):
+        return x
+    if x.type.shape is None or len(perm) <= TRANSPOSE_RANK:
+        return b(ops.Transpose(), x, np.array(perm, np.int32))
+    groups = _runs([axis for axis in perm if x.shape[axis] != 1])
+    if len(groups) > TRANSPOSE_RANK:
+        raise unsupported("Transpose", f"a permutation of {len(groups)} separate dimensions", "use fewer dimensions")
+    order = sorted(groups)
+    merged = reshape(b, x, [product(x.shape[axis] for axis in group) for group in order])
+    result = transpose(b, merged, [order.index(group) for group in groups])
+    return reshape(b, result, [x.shape[axis] for axis in perm])
+
+
+def _runs(axes: Sequence[int]) -> list[tuple[int, ...]]:
+    """Split a permutation into maximal runs of consecutive axes."""
+    runs: list[list[int]] = []
+    kept = sorted(axes)
+    following = dict(zip(kept, kept[1:], strict=False))
+    for axis in axes:
+        if runs and following.get(runs[-1][-1]) == axis:
+            runs[-1].append(axis)
+        else:
+            runs.append([axis])
+    return [tuple(run) for run in runs]
+
+
+def concat(b: Builder, xs: Sequence[Any], axis: int) -> Any:
+    """Return the values joined along `axis`; parts that are empty along it are left out."""
+    rank = next((x.rank for x in xs if x.type.shape is not None), None)
+    if rank is not None:
+        axis = normalize_axis(axis, rank)
+        xs = [x for x in xs if x.type.shape is None or x.shape[axis] != 0] or list(xs[:1])
+    if len(xs) == 1:
+        return xs[0]
+    dtype = xs[0].dtype
+    if dtype in _KERNELS[ops.Concatenation] or dtype.is_complex or all(isinstance(x, Value) and x.is_const for x in xs):
+        return b(ops.Concatenation(axis=axis), *xs)
+    if dtype not in CARRIERS:
+        raise unsupported("Concat", f"the kernel does not take {dtype.name}", "convert to float32 or int32 first")
+    return cast(b, concat(b, [cast(b, x, CARRIERS[dtype]) for x in xs], axis), dtype)
+
+
+def slice(b: Builder, x: Any, begin: Any, size: Any) -> Any:
+    """Return the part of x that starts at `begin` (ints, Syms, scalars, or one vector) with `size` (-1: to the end)."""
+    if isinstance(begin, Value) and begin.is_const:
+        begin = begin.array().tolist()
+    if isinstance(size, Value) and size.is_const:
+        size = size.array().tolist()
+    if isinstance(begin, Value) or isinstance(size, Value):
+        return b(ops.Slice(), x, *(part if isinstance(part, Value) else vector(b, part) for part in (begin, size)))
+    size = [
+        -1 if not isinstance(start, Value) and start == 0 and not isinstance(extent, Value) and extent == dim else extent
+        for start, extent, dim in zip(begin, size, x.shape, strict=True)
+    ]
+    if all(not isinstance(part, Value) and part == whole for part, whole in [*zip(begin, [0] * x.rank, strict=True),
+                                                                            *zip(size, [-1] * x.rank, strict=True)]):
+        return x
+    if x.rank > SLICE_RANK:
+        return _slice_merged(b, x, begin, size)
+    return b(ops.Slice(), x, vector(b, begin), vector(b, size))
+
+
+def _slice_merged(b: Builder, x: Any, begin: Sequence[Any], size: Sequence[Any]) -> Any:
+    """Slice beyond the kernel's rank: two axes at a time, with whole dimensions between them merged."""
+    partial = [axis for axis in range(x.rank) if _is_partial(begin[axis], size[axis])]
+    for start in range(0, len(partial), 2):
+        axes = partial[start : start + 2]
+        groups = group(x.rank, axes)
+        merged = reshape(b, x, [product(x.shape[axis] for axis in group) for group in groups])
+        begins = [begin[group[0]] if group[0] in axes else 0 for group in groups]
+        sizes = [size[group[0]] if group[0] in axes else -1 for group in groups]
+        result = b(ops.Slice(), merged, vector(b, begins), vector(b, sizes))
+        x = ungroup(b, x, result, groups)
+    return x
+
+
+def _is_partial(begin: Any, size: Any) -> bool:
+    return isinstance(begin, Value) or isinstance(size, Value) or begin != 0 or size != -1
+
+
+def group(rank: int, axes: Sequence[int]) -> list[tuple[int, ...]]:
+    """Group the axes of a tensor so that each of `axes` stands alone and what lies between them is merged."""
+    groups: list[list[int]] = []
+    for axis in range(rank):
+        if axis not in axes and groups and groups[-1][-1] not in axes:
+            groups[-1].append(axis)
+        else:
+            groups.append([axis])
+    return [tuple(group) for group in groups]
+
+
+def ungroup(b: Builder, x: Any, result: Any, groups: Sequence[Sequence[int]]) -> Any:
+    """Give a result of merged dimensions the dimensions of x back, except where a lone dimension changed."""
+    dims: list[Dim] = []
+    for group, dim in zip(groups, result.shape, strict=True):
+        dims += [dim] if len(group) == 1 else [x.shape[axis] for axis in group]
+    return reshape(b, result, dims)
+
+
+def split(b: Builder, x: Any, parts: int | Sequence[int], axis: int) -> tuple[Any, ...]:
+    """Return x cut along `axis` into `parts` equal parts, or into parts of the given sizes (one may be -1)."""
+    axis = normalize_axis(axis, x.rank)
+    if isinstance(parts, int):
+        if parts == 1:
+            return (x,)
+        if isinstance(x.shape[axis], int) and x.shape[axis] % parts:
+            raise ValueError(f"dimension {x.shape[axis]} does not split into {parts} equal parts")
+        whole = moved(b, ops.Split, x, lambda y: b(ops.Split(num_splits=parts), np.int32(axis), y))
+        return tuple(whole)
+    sizes = [int(part) for part in parts]
+    if len(sizes) == 1:
+        return (x,)
+    if not isinstance(x.shape[axis], int) and -1 not in sizes:
+        raise ValueError(f"the parts {sizes} need not cover the unknown dimension {x.shape[axis]}")
+    if isinstance(x.shape[axis], int) and -1 in sizes:
+        sizes[sizes.index(-1)] = x.shape[axis] - sum(sizes) - 1
+    vector_of_sizes = np.array(sizes, np.int32)
+    cut = moved(b, ops.SplitV, x, lambda y: b(ops.SplitV(num_splits=len(sizes)), y, vector_of_sizes, np.int32(axis)))
+    return tuple(cut)
+
+
+def pack(b: Builder, xs: Sequence[Any], axis: int) -> Any:
+    """Return the values stacked along a new axis."""
+    rank = xs[0].rank + 1
+    axis = normalize_axis(axis, rank)
+    if len(xs) == 1:
+        return expand_dims(b, xs[0], axis)
+    constant = all(isinstance(x, Value) and x.is_const for x in xs)
+    if xs[0].dtype in _KERNELS[ops.Pack] or xs[0].dtype.is_complex or constant:
+        return b(ops.Pack(values_count=len(xs), axis=axis), *xs)
+    return concat(b, [expand_dims(b, x, axis) for x in xs], axis)
+
+
+def unpack(b: Builder, x: Any, axis: int) -> tuple[Any, ...]:
+    """Return the parts of x along `axis`, without that axis; its dimension must be known."""
+    axis = normalize_axis(axis, x.rank)
+    count = x.shape[axis]
+    if not isinstance(count, int):
+        raise unsupported("Unpack", f"the number of parts {count} is not known", "fix that dimension of the input")
+    if count == 1:
+        return (squeeze(b, x, (axis,)),)
+    if count == 0:
+        return ()
+    if x.dtype in _KERNELS[ops.Unpack] or x.dtype.is_complex or (isinstance(x, Value) and x.is_const):
+        return tuple(b(ops.Unpack(num=count, axis=axis), x))
+    return tuple(squeeze(b, part, (axis,)) for part in split(b, x, count, axis))
+
+
+def pad(b: Builder, x: Any, paddings: Any, value: Any = 0) -> Any:
+    """Return x with `paddings` (one (before, after) pair per axis; ints, or one value) of `value` around it."""
+    if isinstance(paddings, Value) and paddings.is_const:
+        paddings = paddings.array()
+    if isinstance(paddings, Value):
+        return _pad(b, x, paddings, value)
+    pairs = np.asarray(paddings, np.int64).reshape(-1, 2)
+    if pairs.size and pairs.min() < 0:
+        raise ValueError("paddings must not be negative")
+    axes = [axis for axis in range(len(pairs)) if pairs[axis].any()]
+    if not axes:
+        return x
+    if len(pairs) <= PAD_RANK:
+        return _pad(b, x, b.const(pairs.astype(np.int32)), value)
+    for start in range(0, len(axes), 2):
+        chosen = axes[start : start + 2]
+        groups = group(len(pairs), chosen)
+        merged = reshape(b, x, [product(x.shape[axis] for axis in group) for group in groups])
+        rows = [pairs[group[0]] if group[0] in chosen else (0, 0) for group in groups]
+        x = ungroup(b, x, _pad(b, merged, b.const(np.array(rows, np.int32)), value), groups)
+    return x
+
+
+def _pad(b: Builder, x: Any, paddings: Value, value: Any) -> Any:
+    if not isinstance(value, Value) and value == 0:
+        return moved(b, ops.Pad, x, lambda y: b(ops.Pad(), y, paddings))
+
+    def with_value(y: Any) -> Any:
+        fill = value if isinstance(value, Value) else b.const(np.asarray(value, x.dtype.numpy))
+        return b(ops.PadV2(), y, paddings, cast(b, fill, y.dtype))
+
+    return moved(b, ops.Pad, x, with_value)
+
+
+def gather(b: Builder, x: Any, indices: Any, axis: int = 0, batch_dims: int = 0) -> Any:
+    """Return the elements of x at `indices` along `axis`; the first `batch_dims` axes of both go together."""
+    axis = normalize_axis(axis, x.rank)
+    if not isinstance(indices, Value):
+        indices = b.const(np.asarray(indices))
+    if indices.dtype not in (DType.INT16, DType.INT32, DType.INT64):
+        indices = cast(b, indices, DType.INT32)
+    if x.dtype is DType.STRING and x.rank > 1 and not x.is_const:
+        raise unsupported("Gather", "the kernel gathers strings of rank 1 only", "flatten the strings")
+    return moved(b, ops.Gather, x, lambda y: b(ops.Gather(axis=axis, batch_dims=batch_dims), y, indices))
+
+
+def squeeze(b: Builder, x: Any, axes: Sequence[int] = ()) -> Any:
+    """Return x without the given axes (all of dimension 1 where none is given)."""
+    axes = [normalize_axis(axis, x.rank) for axis in axes]
+    if not axes:
+        if any(isinstance(dim, Sym) for dim in x.shape):
+            raise unsupported("Squeeze", "the axes to remove depend on unknown dimensions", "name the axes")
+        axes = [axis for axis, dim in enumerate(x.shape) if dim == 1]
+    wrong = [axis for axis in axes if isinstance(x.shape[axis], int) and x.shape[axis] != 1]
+    if wrong:
+        raise ValueError(f"axis {wrong[0]} of shape {x.shape} is not 1")
+    kept = [dim for axis, dim in enumerate(x.shape) if axis not in axes]
+    if sum(isinstance(dim, Sym) for dim in kept) > 1:
+        return b(ops.Squeeze(squeeze_dims=tuple(sorted(axes))), x)
+    return reshape(b, x, kept)
+
+
+def expand_dims(b: Builder, x: Any, axis: int) -> Any:
+    """Return x with a new axis of dimension 1 at `axis` of the result."""
+    axis = normalize_axis(axis, x.rank + 1)
+    if sum(isinstance(dim, Sym) for dim in x.shape) > 1:
+        return b(ops.ExpandDims(), x, np.int32(axis))
+    return reshape(b, x, (*x.shape[:axis], 1, *x.shape[axis:]))
+
+
+def shape(b: Builder, x: Any, dtype: DType = DType.INT32) -> Value:
+    """Return the shape of x as a vector (a constant where it is known)."""
+    result: Value = b(ops.Shape(out_type=dtype), x)
+    return result
+
+
+def full(b: Builder, shape: Sequence[Dim] | Value, value: Any, dtype: DType) -> Any:
+    """Return a tensor of `shape` in which every element is `value` (a number or a scalar value)."""
+    dims = shape if isinstance(shape, Value) else b.dims(shape)
+    if not isinstance(value, Value):
+        value = b.const(np.asarray(value, dtype.numpy))
+    return b(ops.Fill(), dims, cast(b, value, dtype))
+
+
+def zeros(b: Builder, shape: Sequence[Dim] | Value, dtype: DType) -> Any:
+    """Return zeros (false) of `shape`."""
+    return full(b, shape, 0, dtype)
+
+
+def reverse(b: Builder, x: Any, axes: Sequence[int]) -> Any:
+    """Return x with the order along `axes` reversed; one operation per run of neighbouring axes."""
+    ordered = sorted(normalize_axis(axis, x.rank) for axis in axes if x.shape[axis] != 1)
+    groups: list[list[int]] = []
+    for axis in ordered:
+        if groups and groups[-1][-1] + 1 == axis:
+            groups[-1].append(axis)
+        else:
+            groups.append([axis])
+    for group in groups:
+        contiguous = np.array(group, np.int32)
+        x = moved(b, ops.ReverseV2, x, lambda y, contiguous=contiguous: b(ops.ReverseV2(), y, contiguous))
+    return x
+
+
+def arange(b: Builder, start: Any, limit: Any, delta: Any) -> Any:
+    """Return the numbers from `start` up to `limit` (left out) in steps of `delta`: three scalar values of one type."""
+    dtype = start.dtype
+    wide = dtype if dtype in (DType.FLOAT32, DType.INT32, DType.INT64) else CARRIERS.get(dtype)
+    if wide not in (DType.FLOAT32, DType.INT32, DType.INT64):
+        raise unsupported("Range", f"the kernel does not take {dtype.name}", "use int32 or float32")
+    return cast(b, b(ops.Range(), *(cast(b, x, wide) for x in (start, limit, delta))), dtype)

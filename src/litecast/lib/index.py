@@ -1,0 +1,219 @@
+"""Slicing and indexing macros: strided slices with every mask, gathers and scatters of tuples of indices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from litecast import ops
+from litecast.ir.builder import Builder
+from litecast.ir.graph import Value
+from litecast.ir.types import Dim, DType, product
+from litecast.lib import array
+from litecast.lib.array import unsupported
+
+__all__ = ["Masks", "strided_slice"]
+
+STRIDED_RANK = 5
+"""Dimensions of StridedSlice in every runtime (new ones take any number)."""
+_INT32 = np.iinfo(np.int32)
+
+
+@dataclass(frozen=True)
+class Masks:
+    """The bit masks of TensorFlow's StridedSlice: bit i speaks of position i of begin, end and strides."""
+
+    begin: int = 0
+    end: int = 0
+    ellipsis: int = 0
+    new_axis: int = 0
+    shrink_axis: int = 0
+
+
+@dataclass(frozen=True)
+class _Range:
+    """What happens to one axis: from `begin` to `end` in steps, or (`shrink`) the one element at `begin`.
+
+    None stands for an open end. A number that is not known is the position that holds it in the operand.
+    """
+
+    begin: Any = None
+    end: Any = None
+    stride: int = 1
+    shrink: bool = False
+
+    @property
+    def is_whole(self) -> bool:
+        return self.begin is None and self.end is None and self.stride == 1 and not self.shrink
+
+
+@dataclass(frozen=True)
+class _Element:
+    """An element of a vector that is computed at run time."""
+
+    vector: Value
+    position: int
+
+    def scalar(self, b: Builder) -> Value:
+        result: Value = array.gather(b, self.vector, np.int32(self.position))
+        return array.cast(b, result, DType.INT32)  # type: ignore[no-any-return]
+
+
+def strided_slice(b: Builder, x: Any, begin: Any, end: Any, strides: Any, masks: Masks = Masks()) -> Any:  # noqa: B008
+    """Return x[begin:end:strides] with every mask of TensorFlow (tensorflow/core/util/strided_slice_op.cc).
+
+    What selects everything is a reshape at most, what only cuts is SLICE; STRIDED_SLICE takes what is left.
+    """
+    begin, end = (part if isinstance(part, Value) else b.const(np.asarray(part, np.int32)) for part in (begin, end))
+    steps = strides.known if isinstance(strides, Value) else np.asarray(strides)
+    if steps is None or not all(isinstance(step, (int, np.integer)) for step in steps):
+        raise unsupported("StridedSlice", "the strides are not constant", "use constant strides")
+    ranges, new_axes = _dense(x, _contents(begin), _contents(end), [int(step) for step in steps], masks)
+    ranges = [_closed(part, dim) for part, dim in zip(ranges, x.shape, strict=True)]
+    result = _cut(b, x, ranges)
+    return _with_new_axes(b, result, new_axes)
+
+
+def _contents(vector: Value) -> list[Any]:
+    known = vector.known
+    if known is None and vector.is_const:
+        known = vector.array().astype(object)
+    if known is not None:
+        return [int(item) if isinstance(item, (int, np.integer)) else item for item in known]
+    (length,) = vector.shape
+    if not isinstance(length, int):
+        raise unsupported("StridedSlice", "the number of indices is not known", "use a fixed number of indices")
+    return [_Element(vector, position) for position in range(length)]
+
+
+def _dense(
+    x: Any, begin: Sequence[Any], end: Sequence[Any], strides: Sequence[int], masks: Masks
+) -> tuple[list[_Range], list[int]]:
+    """Return the range of every axis of x, and where in the result new axes stand."""
+    ranges: list[_Range] = []
+    new_axes: list[int] = []
+    position = 0
+    inserted = sum(1 for bit in range(len(begin)) if _has(masks.new_axis, bit) and not _has(masks.ellipsis, bit))
+    explicit = len(begin) - inserted - (1 if masks.ellipsis else 0)
+    for bit in range(len(begin)):
+        if _has(masks.ellipsis, bit):
+            count = max(0, x.rank - explicit)
+            ranges += [_Range()] * count
+            position += count
+        elif _has(masks.new_axis, bit):
+            new_axes.append(position)
+            position += 1
+        elif _has(masks.shrink_axis, bit):
+            ranges.append(_Range(begin[bit], shrink=True))
+        else:
+            open_begin, open_end = _has(masks.begin, bit), _has(masks.end, bit)
+            ranges.append(_Range(None if open_begin else begin[bit], None if open_end else end[bit], strides[bit]))
+            position += 1
+    if len(ranges) > x.rank:
+        raise ValueError(f"{len(ranges)} indices for a tensor of rank {x.rank}")
+    ranges += [_Range()] * (x.rank - len(ranges))
+    return ranges, new_axes
+
+
+def _has(mask: int, bit: int) -> bool:
+    return bool(mask >> bit & 1)
+
+
+def _closed(part: _Range, dim: Dim) -> _Range:
+    """Simplify a range: open ends where they reach the ends, numbers counted from the front where that is known."""
+    begin, end = part.begin, part.end
+    if part.stride == 0:
+        raise ValueError("a stride of a slice is 0")
+    if isinstance(begin, int) and isinstance(dim, int):
+        begin = begin + dim if begin < 0 else begin
+        if part.shrink and not 0 <= begin < dim:
+            raise ValueError(f"index {part.begin} is out of range for dimension {dim}")
+        begin = min(max(begin, 0), dim) if part.stride > 0 else min(begin, dim - 1)
+    if part.shrink:
+        return replace(part, begin=begin)
+    if isinstance(end, int) and isinstance(dim, int):
+        end = end + dim if end < 0 else end
+        end = min(max(end, 0), dim) if part.stride > 0 else end
+    if part.stride > 0:
+        begin = None if isinstance(begin, int) and begin == 0 else begin
+        end = None if end is not None and not isinstance(end, _Element) and end == dim else end
+        return replace(part, begin=begin, end=end)
+    begin = None if isinstance(begin, int) and isinstance(dim, int) and begin == dim - 1 else begin
+    end = None if isinstance(end, int) and isinstance(dim, int) and end < 0 else end
+    if isinstance(begin, int) and begin < 0 and isinstance(dim, int):
+        return replace(part, begin=0, end=0)  # starts before the first element: empty
+    return replace(part, begin=begin, end=end)
+
+
+def _cut(b: Builder, x: Any, ranges: Sequence[_Range]) -> Any:
+    """Apply the ranges: in one operation where the rank allows, else two axes at a time with the others merged."""
+    partial = [axis for axis, part in enumerate(ranges) if not part.is_whole]
+    if not partial:
+        return x
+    if x.rank <= STRIDED_RANK:
+        return _slice_once(b, x, ranges)
+    removed = 0
+    for start in range(0, len(partial), 2):
+        axes = [axis - removed for axis in partial[start : start + 2]]
+        groups = array.group(x.rank, axes)
+        merged = array.reshape(b, x, [product(x.shape[axis] for axis in group) for group in groups])
+        own = [ranges[group[0] + removed] if group[0] in axes else _Range() for group in groups]
+        result = _slice_once(b, merged, own)
+        kept = [group for group, part in zip(groups, own, strict=True) if not part.shrink]
+        removed += sum(part.shrink for part in own)
+        x = array.ungroup(b, x, result, kept)
+    return x
+
+
+def _slice_once(b: Builder, x: Any, ranges: Sequence[_Range]) -> Any:
+    if all(not part.shrink and part.stride == 1 and _is_plain(part) for part in ranges):
+        begins = [part.begin or 0 for part in ranges]
+        return array.slice(b, x, begins, [
+            -1 if part.end is None else max(0, part.end - begin) for part, begin in zip(ranges, begins, strict=True)
+        ])  # fmt: skip
+    masks = {
+        "begin_mask": sum(1 << axis for axis, part in enumerate(ranges) if part.begin is None),
+        "end_mask": sum(1 << axis for axis, part in enumerate(ranges) if part.end is None and not part.shrink),
+        "shrink_axis_mask": sum(1 << axis for axis, part in enumerate(ranges) if part.shrink),
+    }
+    begins = [_number(b, part.begin, 0) for part in ranges]
+    ends = [_after(b, start) if part.shrink else _number(b, part.end, 0) for part, start in zip(ranges, begins, strict=True)]
+    strides = np.array([part.stride for part in ranges], np.int32)
+    return b(ops.StridedSlice(**masks), x, _indices(b, begins), _indices(b, ends), strides)
+
+
+def _is_plain(part: _Range) -> bool:
+    """Whether both ends are known and counted from the front."""
+    return all(end is None or (isinstance(end, int) and end >= 0) for end in (part.begin, part.end))
+
+
+def _number(b: Builder, item: Any, default: int) -> Any:
+    if item is None:
+        return default
+    if isinstance(item, int):
+        return min(max(item, int(_INT32.min)), int(_INT32.max))
+    return item.scalar(b) if isinstance(item, _Element) else item
+
+
+def _after(b: Builder, begin: Any) -> Any:
+    """Return an end for a shrunk axis; the kernel itself takes begin + 1, so any number serves where begin is not known."""
+    return begin + 1 if isinstance(begin, int) and begin != -1 else 0
+
+
+def _indices(b: Builder, items: Sequence[Any]) -> Value:
+    return array.vector(b, items)
+
+
+def _with_new_axes(b: Builder, x: Any, axes: Sequence[int]) -> Any:
+    if not axes:
+        return x
+    shape = iter(x.shape)
+    wanted: list[Dim] = [1 if axis in axes else next(shape) for axis in range(x.rank + len(axes))]
+    if sum(not isinstance(dim, int) for dim in wanted) <= 1:
+        return array.reshape(b, x, wanted)
+    for axis in axes:
+        x = array.expand_dims(b, x, axis)
+    return x

@@ -1,0 +1,189 @@
+"""Elementwise macros on values: any element type and rank that can be computed exactly with LiteRT's kernels.
+
+`apply` is the one door to an elementwise kernel; functions without a kernel are decomposed accurately.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from litecast import ops
+from litecast.ir.builder import Builder, Composite
+from litecast.ir.graph import Value
+from litecast.ir.op import Op
+from litecast.ir.types import Dim, DType, broadcast, product
+from litecast.lib import array
+from litecast.lib.array import unsupported
+
+__all__ = ["apply", "broadcast_to", "broadcast_values", "is_nan", "select", "where_zero"]
+
+F32, I32, I64, BOOL = DType.FLOAT32, DType.INT32, DType.INT64, DType.BOOL
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """What LiteRT's kernel of an elementwise operation computes on plain (not quantized) tensors."""
+
+    types: frozenset[DType]
+    rank: int
+    """Most dimensions of the result when operands broadcast; more are merged first."""
+
+
+def _kernel(rank: int, *types: DType) -> Kernel:
+    return Kernel(frozenset(types), rank)
+
+
+_COMPARED = (F32, I32, I64, BOOL)
+KERNELS: dict[type[Op], Kernel] = {
+    ops.Add: _kernel(5, F32, I32, I64), ops.Sub: _kernel(5, F32, I32, I64), ops.Mul: _kernel(5, F32, I32, I64),
+    ops.Div: _kernel(5, F32, I32), ops.Maximum: _kernel(5, F32, I32, I64), ops.Minimum: _kernel(5, F32, I32, I64),
+    ops.Pow: _kernel(4, F32, I32), ops.SquaredDifference: _kernel(4, F32, I32), ops.FloorDiv: _kernel(4, F32, I32),
+    ops.FloorMod: _kernel(4, F32, I32, I64), ops.Atan2: _kernel(0, F32),
+    ops.Equal: _kernel(4, *_COMPARED, DType.STRING), ops.NotEqual: _kernel(4, *_COMPARED, DType.STRING),
+    ops.Less: _kernel(4, F32, I32, I64), ops.LessEqual: _kernel(4, F32, I32, I64),
+    ops.Greater: _kernel(4, F32, I32, I64), ops.GreaterEqual: _kernel(4, F32, I32, I64),
+    ops.LogicalAnd: _kernel(4, BOOL), ops.LogicalOr: _kernel(4, BOOL), ops.LogicalNot: _kernel(8, BOOL),
+    ops.Abs: _kernel(8, F32, I32), ops.Neg: _kernel(8, F32, I32, I64), ops.Sign: _kernel(8, F32, I32),
+    ops.Exp: _kernel(8, F32), ops.Log: _kernel(8, F32), ops.Sqrt: _kernel(8, F32), ops.Rsqrt: _kernel(8, F32),
+    ops.Sin: _kernel(8, F32), ops.Cos: _kernel(8, F32), ops.Tanh: _kernel(8, F32), ops.Square: _kernel(8, F32),
+    ops.Floor: _kernel(8, F32), ops.Ceil: _kernel(8, F32), ops.Round: _kernel(8, F32), ops.Logistic: _kernel(8, F32),
+    ops.BitwiseXor: _kernel(4, DType.INT8, DType.UINT8, DType.INT16, DType.UINT16, I32, DType.UINT32),
+    ops.RightShift: _kernel(4, DType.INT8, DType.UINT8, DType.INT16, DType.UINT16, I32, DType.UINT32),
+}  # fmt: skip
+"""From the kernels' sources: add.cc, mul.cc, comparisons.cc (4-D broadcast), floor_div.cc, atan2.cc (no broadcast) ...
+
+8- and 16-bit types count as lacking where the kernel reads a scale; they are computed exactly in 32 bits.
+"""
+WIDER = {
+    BOOL: I32, DType.INT8: I32, DType.UINT8: I32, DType.INT16: I32, DType.UINT16: I32, DType.UINT32: I64,
+    DType.FLOAT16: F32, DType.BFLOAT16: F32,
+}  # fmt: skip
+"""Computing in the wider type and converting back gives the narrow result: integers wrap, and TensorFlow itself
+computes half and bfloat16 in float32 and rounds (double rounding is exact, for 24 >= 2 * 11 + 2)."""
+
+
+def apply(b: Builder, op: Op, *operands: Any) -> Any:
+    """Apply an elementwise operation with numpy broadcasting, whatever the rank and the element type.
+
+    Narrow types are computed in a wider one and converted back. Raises UnsupportedError for an element type that no
+    kernel computes exactly (64-bit floats; 64-bit integers for some operations).
+    """
+    if any(isinstance(x, Composite) for x in operands):
+        return b(op, *operands)
+    first = next(x for x in operands if isinstance(x, Value))
+    dtype = first.dtype
+    xs = [x if isinstance(x, Value) else b.const(np.asarray(x, dtype.numpy)) for x in operands]
+    if all(x.is_const for x in xs) and op.eval is not None:
+        return b(op, *xs)
+    kernel = KERNELS.get(type(op))
+    if kernel is None:
+        return b(op, *xs)
+    wide = _computed_in(b, op, kernel, xs)
+    result = _broadcasting(b, op, kernel.rank, [array.cast(b, x, wide) for x in xs])
+    return result if result.dtype is BOOL and wide is not BOOL else array.cast(b, result, dtype)
+
+
+def _computed_in(b: Builder, op: Op, kernel: Kernel, xs: Sequence[Value]) -> DType:
+    """Return the element type to compute in."""
+    dtype = wide = xs[0].dtype
+    while wide not in kernel.types:
+        if wide is I64 and I32 in kernel.types and all(x.known is not None for x in xs):
+            return I32  # contents of shape vectors: dimensions, which fit
+        if wide not in WIDER:
+            raise unsupported(
+                f"{op.name} of {dtype.name.lower()}",
+                "LiteRT has no kernel for this element type",
+                "convert to int32 first" if dtype.is_integer else "convert to float32 first",
+            )
+        wide = WIDER[wide]
+    return wide
+
+
+def _broadcasting(b: Builder, op: Op, limit: int, xs: Sequence[Value]) -> Any:
+    shapes = [x.type.shape for x in xs]
+    known = [shape for shape in shapes if shape is not None]
+    if len(known) < len(shapes) or len(set(known)) == 1:
+        return b(op, *xs)
+    result = broadcast(*known)
+    if len(result) <= limit:
+        return b(op, *xs)
+    groups = merged_axes([(1,) * (len(result) - len(shape)) + shape for shape in known])
+    if len(groups) > limit:
+        return b(op, *broadcast_values(b, xs))
+    merged = []
+    for x, shape in zip(xs, known, strict=True):
+        padded = (1,) * (len(result) - len(shape)) + shape
+        merged.append(array.reshape(b, x, [product(padded[axis] for axis in group) for group in groups]))
+    return array.reshape(b, b(op, *merged), result)
+
+
+def merged_axes(shapes: Sequence[Sequence[Dim]]) -> list[list[int]]:
+    """Group neighbouring axes along which every operand either spans the same dimension or is 1 throughout."""
+    groups: list[list[int]] = []
+    patterns: list[tuple[bool, ...] | None] = []
+    for axis, dims in enumerate(zip(*shapes, strict=True)):
+        pattern: tuple[bool, ...] | None = tuple(dim == 1 for dim in dims)
+        if len({dim for dim in dims if dim != 1}) > 1:
+            pattern = None
+        if groups and pattern is not None and pattern == patterns[-1]:
+            groups[-1].append(axis)
+        else:
+            groups.append([axis])
+            patterns.append(pattern)
+    return groups
+
+
+def broadcast_values(b: Builder, xs: Sequence[Any]) -> list[Any]:
+    """Return the values, each with their common shape."""
+    result = broadcast(*(x.shape for x in xs))
+    return [broadcast_to(b, x, result) for x in xs]
+
+
+def broadcast_to(b: Builder, x: Any, shape: Sequence[Dim] | Value) -> Any:
+    """Return x broadcast to `shape` (dimensions, or a vector)."""
+    if isinstance(shape, Value):
+        dims = shape
+    elif tuple(shape) == tuple(x.shape):
+        return x
+    else:
+        dims = b.dims(shape)
+    if isinstance(x, Value) and x.dtype is DType.STRING and not (x.is_const and dims.is_const):
+        raise unsupported("BroadcastTo of strings", "LiteRT has no kernel for this element type", "use Tile")
+    return b(ops.BroadcastTo(), x, dims)
+
+
+def select(b: Builder, condition: Any, x: Any, y: Any) -> Any:
+    """Return x where the condition holds, else y, with broadcasting of all three."""
+    if isinstance(x, Composite) or isinstance(y, Composite):
+        return b(ops.SelectV2(), condition, x, y)
+    dtype = next(value.dtype for value in (x, y) if isinstance(value, Value))
+    values = [value if isinstance(value, Value) else b.const(np.asarray(value, dtype.numpy)) for value in (x, y)]
+    if dtype is DType.STRING and not all(value.is_const for value in (condition, *values)):
+        raise unsupported("Select of strings", "LiteRT has no kernel for this element type", "select indices instead")
+    return _broadcasting(b, ops.SelectV2(), 5, [condition, *values])
+
+
+def where_zero(b: Builder, tested: Any, result: Any) -> Any:
+    """Return zero where `tested` is zero, else `result` (which may be infinite or NaN there)."""
+    return select(b, apply(b, ops.Equal(), tested, 0), 0, result)
+
+
+def is_nan(b: Builder, x: Any) -> Any:
+    """Return whether x is not a number: it differs from itself."""
+    return apply(b, ops.NotEqual(), x, x)
+
+
+def total(b: Builder, x: Any, axes: Sequence[int], keep_dims: bool = False) -> Any:
+    """Return the sum over `axes`; narrow types are summed in a wider one and converted back."""
+    if not len(axes):
+        return x
+    positions = np.array(sorted(array.normalize_axis(axis, x.rank) for axis in axes), np.int32)
+    if isinstance(x, Composite) or x.dtype in (F32, I32, I64):
+        return b(ops.Sum(keep_dims=keep_dims), x, positions)
+    if x.dtype not in WIDER:
+        raise unsupported(f"Sum of {x.dtype.name.lower()}", "LiteRT has no kernel for this element type", "use float32")
+    return array.cast(b, b(ops.Sum(keep_dims=keep_dims), array.cast(b, x, WIDER[x.dtype]), positions), x.dtype)
