@@ -12,13 +12,13 @@ A rule never mutates: what it returns takes the place of the root's outputs, and
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from litecast.errors import ConvertError, InternalError
 from litecast.ir.builder import Builder, Runner
-from litecast.ir.graph import Graph, Loc, Model, Node, Value
+from litecast.ir.graph import Graph, Loc, Model, Node, Value, walk
 from litecast.ir.op import Op
 from litecast.ir.types import Dim, Sym, TensorType, same_dim
 
@@ -213,25 +213,27 @@ def apply(target: Graph | Model, rules: Iterable[Rule], run: Runner | None = Non
     stand at the root's position and are tried again; pure nodes that lose their last use are dropped. `run`
     folds through the runtime. Raises InternalError, naming the rule, where the rules do not come to an end.
     """
-    graphs = list(target.all_graphs()) if isinstance(target, Model) else list(_innermost_first(target))
     applied = Applied()
     index = _Index(tuple(rules))
-    for graph in graphs:
-        sweep = _Sweep(graph, index, run, applied)
-        while sweep.run_once():
-            pass
-    return applied
+    limit = GROWTH_LIMIT * (20 + sum(len(graph.nodes) for graph in _graphs(target)))
+    settled: set[Graph] = set()
+    while True:
+        pending = [graph for graph in _graphs(target) if graph not in settled]
+        if not pending:
+            return applied
+        for graph in pending:
+            sweep = _Sweep(graph, index, run, applied, limit)
+            if sweep.run_once():
+                settled.clear()
+                while sweep.run_once():
+                    pass
+            settled.add(graph)
 
 
-def _innermost_first(graph: Graph) -> Iterator[Graph]:
-    seen: dict[int, Graph] = {}
-    pending = [graph]
-    while pending:
-        current = pending.pop()
-        if id(current) not in seen:
-            seen[id(current)] = current
-            pending += [inner for node in current.nodes for _, inner in node.op.graphs()]
-    return iter(reversed(seen.values()))
+def _graphs(target: Graph | Model) -> list[Graph]:
+    """Return the graphs there are now, subgraphs before the graphs that refer to them."""
+    found = target.all_graphs() if isinstance(target, Model) else walk(target)
+    return list(dict.fromkeys(found))[::-1]
 
 
 def is_dead(node: Node) -> bool:
@@ -255,10 +257,8 @@ class _Index:
 
 
 class _Sweep:
-    def __init__(self, graph: Graph, index: _Index, run: Runner | None, applied: Applied) -> None:
-        self.graph, self.index, self.run, self.applied = graph, index, run, applied
-        self.counts: Counter[str] = Counter()
-        self.limit = GROWTH_LIMIT * (len(graph.nodes) + 20)
+    def __init__(self, graph: Graph, index: _Index, run: Runner | None, applied: Applied, limit: int) -> None:
+        self.graph, self.index, self.run, self.applied, self.limit = graph, index, run, applied, limit
         self.dropped: set[Node] = set()
 
     def run_once(self) -> bool:
@@ -309,9 +309,8 @@ class _Sweep:
 
     def count(self, used: Rule) -> None:
         self.applied[used.name] += 1
-        self.counts[used.name] += 1
-        if self.counts.total() > self.limit:
-            names = ", ".join(f"{name} ({count} times)" for name, count in self.counts.most_common(3))
+        if self.applied.total() > self.limit:
+            names = ", ".join(f"{name} ({count} times)" for name, count in self.applied.most_common(3))
             raise InternalError(f"rewriting graph {self.graph.name} does not come to an end: {names}")
 
     def substitute(

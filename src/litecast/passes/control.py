@@ -18,20 +18,37 @@ from litecast.ops import If, While
 __all__ = ["CONTROL", "inline"]
 
 
-def inline(b: Builder, graph: Graph, operands: Sequence[Value]) -> list[Value]:
-    """Copy a graph's nodes through the Builder, operands in place of its inputs; return its results."""
+def inline(
+    b: Builder, graph: Graph, operands: Sequence[Value], results: Sequence[int] | None = None
+) -> list[Value]:
+    """Copy a graph's nodes through the Builder, operands in place of its inputs; return its results.
+
+    `results` names the results that are wanted (None: all); what only the others need is left out.
+    """
     copies: dict[Value, Value] = dict(zip(graph.inputs, operands, strict=True))
+    wanted = graph.outputs if results is None else [graph.outputs[index] for index in results]
     outer = b.loc
-    for node in graph.nodes:
+    for node in _live(graph, wanted):
         inputs = [None if value is None else _copy_of(value, copies) for value in node.inputs]
         with b.at(replace(node.loc, parents=(*node.loc.parents, outer)) if outer.name else node.loc):
-            results = b(node.op, *inputs)
-        for old, new in zip(node.outputs, results if isinstance(results, tuple) else (results,), strict=True):
+            made = b(node.op, *inputs)
+        for old, new in zip(node.outputs, made if isinstance(made, tuple) else (made,), strict=True):
             if not new.is_const or not new.uses:
                 refine(old, new)
                 new.name = old.name
             copies[old] = new
-    return [_copy_of(value, copies) for value in graph.outputs]
+    return [_copy_of(value, copies) for value in wanted]
+
+
+def _live(graph: Graph, wanted: Sequence[Value]) -> list[Node]:
+    """Return the nodes that have an effect or that the wanted results need, in order."""
+    needed = set(wanted)
+    live = []
+    for node in reversed(graph.nodes):
+        if node.op.effect != "pure" or any(output in needed for output in node.outputs):
+            live.append(node)
+            needed.update(value for value in node.inputs if value is not None)
+    return live[::-1]
 
 
 def _copy_of(value: Value, copies: dict[Value, Value]) -> Value:
@@ -48,13 +65,13 @@ def _copied(
     copy = Graph(graph.name)
     operands = []
     for index, value in enumerate(graph.inputs):
+        # An input that nobody needs any more stands for itself: no node that is copied reads it.
         if index in kept:
             operands.append(copy.add_input(value.type, value.name))
         else:
             given = fixed.get(index, value)
             operands.append(constant(given.const, value.name, given.type.quant) if given.is_const else given)
-    results = inline(Builder(copy, b.run), graph, operands)
-    copy.set_outputs(results if outputs is None else [results[index] for index in outputs])
+    copy.set_outputs(inline(Builder(copy, b.run), graph, operands, outputs))
     return copy
 
 
@@ -172,7 +189,7 @@ def _inputs_read(graph: Graph) -> list[set[int]]:
         reached.setdefault(value, set()).add(index)
     for node in reversed(graph.nodes):
         flow = set().union(*(reached.get(output, set()) for output in node.outputs))
-        if node.op.effect == "write":
+        if node.op.effect != "pure":
             flow.add(-1)
         for operand in node.inputs:
             if operand is not None and flow:

@@ -282,7 +282,17 @@ def join_activations(b: Builder, root: Node, inner: Node, x: Value) -> Value | N
     return b(by_activation[joined](), x)  # type: ignore[no-any-return]
 
 
+@rule(P((Conv2D, DepthwiseConv2D), Arg("x"), Arg("w"), None))
+def give_bias(b: Builder, root: Node, x: Value, w: Value) -> Value | No:
+    """conv(x, w) -> conv(x, w, 0): CONV_2D insists on a bias, DEPTHWISE_CONV_2D crashes without one"""
+    channels = root.output.shape[-1] if root.output.type.shape else None
+    if not isinstance(channels, int) or x.dtype is not DType.FLOAT32:
+        return no("the channels are not known")
+    return b(root.op, x, w, np.zeros(channels, np.float32))  # type: ignore[no-any-return]
+
+
 FUSE: tuple[Rule, ...] = (
+    give_bias,
     fold_constant_behind,
     fold_constant_behind_reshape,
     fold_constant_minus,
