@@ -34,10 +34,10 @@ class VarHandle(Op, code=142, options="VarHandleOptions"):
 class ReadVariable(Op, code=143, options="ReadVariableOptions"):
     """The contents of a variable; `type` is what they are, for a handle does not say.
 
-    The kernel resizes its result to the variable only where the file gives it no dimensions, as it does for
-    scalars and unknown ranks (kernels/read_variable.cc:48); else it copies as many bytes as the result has,
-    whatever the variable holds (:81). So a variable whose shape changes has a `type` of unknown rank, and a
-    RESHAPE behind it. Reading a variable that nothing assigned is an error or garbage.
+    The shape must be static. The builtin kernel copies as many bytes as its result has, whatever the variable
+    holds (kernels/read_variable.cc:81), and resizes only a result that the file gives no dimensions (:48);
+    the XNNPACK delegate resizes only one that has them, and corrupts the heap where they change. No form is
+    safe with both. Reading a variable that nothing assigned is an error or garbage.
     """
 
     type: TensorType | None = field(default=None, metadata=UNWRITTEN)
@@ -48,6 +48,8 @@ class ReadVariable(Op, code=143, options="ReadVariableOptions"):
         _check_handle(handle, DType.INT32)
         if self.type is None:
             raise ValueError("ReadVariable needs the type of the variable")
+        if not self.type.is_static:
+            raise ValueError(f"a variable must be of static shape, not {self.type}")
         return self.type
 
 
