@@ -21,10 +21,12 @@ __all__ = ["Complex", "as_complex", "conj", "to_tensor"]
 
 
 class Complex(Composite):
-    """A COMPLEX64 tensor held as two FLOAT32 tensors of one shape."""
+    """A COMPLEX64 tensor held as two FLOAT32 tensors of one shape; a part that is None is zero throughout."""
 
-    def __init__(self, re: Value, im: Value) -> None:
-        self.re, self.im = re, im
+    def __init__(self, re: Value | None, im: Value | None) -> None:
+        if re is None and im is None:
+            raise ValueError("a complex pair needs one part at least")
+        self._re, self._im = re, im
 
     @property
     def dtype(self) -> DType:
@@ -34,130 +36,203 @@ class Complex(Composite):
     @property
     def type(self) -> TensorType:
         """The type of the tensor that the pair stands for."""
-        return TensorType(DType.COMPLEX64, self.re.type.shape)
+        return TensorType(DType.COMPLEX64, self.part.type.shape)
+
+    @property
+    def part(self) -> Value:
+        """One of the parts that are there."""
+        part = self._im if self._re is None else self._re
+        assert part is not None
+        return part
+
+    @property
+    def is_real(self) -> bool:
+        """Whether the imaginary part is zero throughout."""
+        return self._im is None
 
     @property
     def shape(self) -> Shape:
         """Its shape."""
-        return self.re.shape
+        return self.part.shape
 
     @property
     def rank(self) -> int:
         """Its rank."""
-        return self.re.rank
+        return self.part.rank
 
     @property
     def is_const(self) -> bool:
         """Whether both parts are constants."""
-        return self.re.is_const and self.im.is_const
+        return all(part is None or part.is_const for part in (self._re, self._im))
 
     const = None
     known = None
 
+    def re(self, b: Builder) -> Value:
+        """Return the real part."""
+        return _zeros_like(b, self.part) if self._re is None else self._re
+
+    def im(self, b: Builder) -> Value:
+        """Return the imaginary part."""
+        return _zeros_like(b, self.part) if self._im is None else self._im
+
     def array(self) -> Any:
         """Return the contents of a constant pair."""
-        return self.re.array() + np.complex64(1j) * self.im.array()
+        re = 0 if self._re is None else self._re.array()
+        return np.asarray(re + (0 if self._im is None else np.complex64(1j) * self._im.array()), np.complex64)
 
     def leaves(self) -> tuple[Value, ...]:
-        """Return both parts."""
-        return (self.re, self.im)
+        """Return the parts that are there."""
+        return tuple(part for part in (self._re, self._im) if part is not None)
 
     def rebuild(self, leaves: Sequence[Value]) -> Complex:
-        """Return a pair of other parts."""
-        return Complex(leaves[0], leaves[1])
+        """Return a pair of other parts, zero where this one is."""
+        rest = list(leaves)
+        return Complex(None if self._re is None else rest.pop(0), None if self._im is None else rest.pop(0))
 
     def apply(self, b: Builder, op: Op, operands: Sequence[Any]) -> Any:
         """Lower an operation on complex operands; UnsupportedError where that has no lowering."""
         if type(op) in _SHAPE_ONLY:
-            return b(op, *(x.re if isinstance(x, Complex) else x for x in operands))
+            return b(op, *(x.part if isinstance(x, Complex) else x for x in operands))
         if type(op) in _PARTWISE or op.movement:
             return _partwise(b, op, operands)
         lowering = _LOWERINGS.get(type(op))
         if lowering is None:
             raise UnsupportedError(
-                Unsupported(f"{op.name} of complex64", "it has no lowering to real operations", hint="compute with real and imaginary parts")
+                Unsupported(
+                    f"{op.name} of complex64",
+                    "it has no lowering to real operations",
+                    hint="compute with real and imaginary parts",
+                )
             )
         return lowering(b, *(as_complex(b, x) for x in operands))
 
 
+def _zeros_like(b: Builder, x: Value) -> Value:
+    if x.type.is_static:
+        return b.const(np.zeros(x.shape, np.float32))
+    result: Value = b(ops.ZerosLike(), x)
+    return result
+
+
 def as_complex(b: Builder, x: Any) -> Complex:
-    """Return a value of any numeric type as a pair."""
+    """Return a value of any numeric type as a pair; parts of constants that are zero throughout are None."""
     if isinstance(x, Complex):
         return x
     value = x if isinstance(x, Value) else b.const(x)
-    if value.dtype.is_complex:
-        if value.is_const:
-            contents = value.array()
-            return Complex(b.const(np.real(contents).astype(np.float32)), b.const(np.imag(contents).astype(np.float32)))
+    if not value.dtype.is_complex:
+        real = value if value.dtype is DType.FLOAT32 else b(ops.Cast(value.dtype, DType.FLOAT32), value)
+        return Complex(real, None)
+    if not value.is_const:
         return Complex(b(ops.Real(), value), b(ops.Imag(), value))
-    real = value if value.dtype is DType.FLOAT32 else b(ops.Cast(value.dtype, DType.FLOAT32), value)
-    return Complex(real, b(ops.Mul(), real, 0.0) if not real.is_const else b.const(np.zeros_like(real.array())))
+    re, im = (part(value.array()).astype(np.float32) for part in (np.real, np.imag))
+    imaginary = b.const(im) if im.any() else None
+    return Complex(b.const(re) if re.any() or imaginary is None else None, imaginary)
 
 
 def to_tensor(b: Builder, x: Complex) -> Value:
     """Return a pair as one COMPLEX64 tensor (interleaved parts, reinterpreted)."""
     if x.is_const:
-        return b.const(x.array().astype(np.complex64))
-    parts = b(ops.Pack(values_count=2, axis=x.rank), x.re, x.im)
+        return b.const(x.array())
+    parts = b(ops.Pack(values_count=2, axis=x.rank), x.re(b), x.im(b))
     result: Value = b(ops.Bitcast(DType.COMPLEX64), parts)
     return result
 
 
 def conj(b: Builder, x: Complex) -> Complex:
     """Return the complex conjugate."""
-    return Complex(x.re, b(ops.Neg(), x.im))
+    return Complex(x._re, _neg(b, x._im))
+
+
+def _neg(b: Builder, x: Value | None) -> Value | None:
+    return None if x is None else b(ops.Neg(), x)
 
 
 def _partwise(b: Builder, op: Op, operands: Sequence[Any]) -> Any:
     """Apply a linear or data movement operation to both parts; operands that are not complex go to both."""
     pairs = [as_complex(b, x) if getattr(x, "dtype", None) is DType.COMPLEX64 else x for x in operands]
-    re = b(op, *(x.re if isinstance(x, Complex) else x for x in pairs))
-    im = b(op, *(x.im if isinstance(x, Complex) else x for x in pairs))
-    if isinstance(re, tuple):
-        return tuple(Complex(real, imaginary) for real, imaginary in zip(re, im, strict=True))
-    return Complex(re, im)
+    given = [x for x in pairs if isinstance(x, Complex)]
+    re = im = None
+    if any(x._re is not None for x in given):
+        re = b(op, *(x.re(b) if isinstance(x, Complex) else x for x in pairs))
+    if any(x._im is not None for x in given):
+        im = b(op, *(x.im(b) if isinstance(x, Complex) else x for x in pairs))
+    if not isinstance(re, tuple) and not isinstance(im, tuple):
+        return Complex(re, im)
+    count = len(im if re is None else re)
+    return tuple(map(Complex, re or (None,) * count, im or (None,) * count))
+
+
+def _sum(b: Builder, op: Op, x: Value | None, y: Value | None) -> Value | None:
+    """Return x + y or x - y where None is zero."""
+    if x is None or y is None:
+        return x if y is None else y if isinstance(op, ops.Add) else _neg(b, y)
+    result: Value = b(op, x, y)
+    return result
+
+
+def _times(b: Builder, x: Value | None, y: Value | None) -> Value | None:
+    return None if x is None or y is None else b(ops.Mul(), x, y)
+
+
+def _add(b: Builder, op: Op, x: Complex, y: Complex) -> Complex:
+    if x.shape != y.shape:  # a part that is missing on one side must still be broadcast
+        return _partwise(b, op, (Complex(x.re(b), x.im(b)), Complex(y.re(b), y.im(b))))  # type: ignore[no-any-return]
+    return Complex(_sum(b, op, x._re, y._re), _sum(b, op, x._im, y._im))
 
 
 def _mul(b: Builder, x: Complex, y: Complex) -> Complex:
-    re = b(ops.Sub(), b(ops.Mul(), x.re, y.re), b(ops.Mul(), x.im, y.im))
-    return Complex(re, b(ops.Add(), b(ops.Mul(), x.re, y.im), b(ops.Mul(), x.im, y.re)))
+    re = _sum(b, ops.Sub(), _times(b, x._re, y._re), _times(b, x._im, y._im))
+    im = _sum(b, ops.Add(), _times(b, x._re, y._im), _times(b, x._im, y._re))
+    return Complex(re, im)
 
 
 def _div(b: Builder, x: Complex, y: Complex) -> Complex:
-    norm = b(ops.Add(), b(ops.Mul(), y.re, y.re), b(ops.Mul(), y.im, y.im))
-    above = _mul(b, x, conj(b, y))
-    return Complex(b(ops.Div(), above.re, norm), b(ops.Div(), above.im, norm))
+    if y._im is None:
+        return Complex(*(None if part is None else b(ops.Div(), part, y._re) for part in (x._re, x._im)))
+    above, norm = _mul(b, x, conj(b, y)), _norm(b, y)
+    return Complex(*(None if part is None else b(ops.Div(), part, norm) for part in (above._re, above._im)))
+
+
+def _norm(b: Builder, x: Complex) -> Value:
+    result = _sum(b, ops.Add(), _times(b, x._re, x._re), _times(b, x._im, x._im))
+    assert result is not None
+    return result
 
 
 def _exp(b: Builder, x: Complex) -> Complex:
-    size = b(ops.Exp(), x.re)
-    quarter = b(ops.Sub(), np.float32(np.pi / 2), x.im)
-    return Complex(b(ops.Mul(), size, b(ops.Sin(), quarter)), b(ops.Mul(), size, b(ops.Sin(), x.im)))
+    size = None if x._re is None else b(ops.Exp(), x._re)
+    if x._im is None:
+        return Complex(size, None)
+    cosine, sine = b(ops.Cos(), x._im), b(ops.Sin(), x._im)
+    return Complex(cosine, sine) if size is None else Complex(b(ops.Mul(), size, cosine), b(ops.Mul(), size, sine))
 
 
 def _abs(b: Builder, x: Complex) -> Value:
-    squares = b(ops.Add(), b(ops.Mul(), x.re, x.re), b(ops.Mul(), x.im, x.im))
-    result: Value = b(ops.Sqrt(), squares)
+    result: Value = b(ops.Abs(), x.part) if len(x.leaves()) == 1 else b(ops.Sqrt(), _norm(b, x))
     return result
 
 
 def _log(b: Builder, x: Complex) -> Complex:
-    return Complex(b(ops.Log(), _abs(b, x)), b(ops.Atan2(), x.im, x.re))
+    return Complex(b(ops.Log(), _abs(b, x)), b(ops.Atan2(), x.im(b), x.re(b)))
 
 
 def _equal(b: Builder, x: Complex, y: Complex) -> Value:
-    result: Value = b(ops.LogicalAnd(), b(ops.Equal(), x.re, y.re), b(ops.Equal(), x.im, y.im))
+    pairs = [b(ops.Equal(), x.re(b), y.re(b)), b(ops.Equal(), x.im(b), y.im(b))]
+    result: Value = b(ops.LogicalAnd(), *pairs)
     return result
 
 
 _SHAPE_ONLY = frozenset({ops.Shape, ops.Rank})
 _PARTWISE = frozenset({
-    ops.Add, ops.Sub, ops.AddN, ops.Neg, ops.Sum, ops.Mean, ops.Cumsum, ops.ZerosLike, ops.SelectV2, ops.Fill,
+    ops.AddN, ops.Neg, ops.Sum, ops.Mean, ops.Cumsum, ops.ZerosLike, ops.SelectV2, ops.Fill,
     ops.Pad, ops.PadV2, ops.MirrorPad, ops.Tile, ops.BroadcastTo, ops.Concatenation, ops.Pack, ops.Unpack,
     ops.Gather, ops.GatherNd, ops.ScatterNd, ops.ReverseV2, ops.DynamicUpdateSlice, ops.Split, ops.SplitV,
 })  # fmt: skip
 """Operations that are the same on the real and on the imaginary part (none of them with a fused activation)."""
 _LOWERINGS: dict[type[Op], Callable[..., Any]] = {
+    ops.Add: lambda b, x, y: _add(b, ops.Add(), x, y),
+    ops.Sub: lambda b, x, y: _add(b, ops.Sub(), x, y),
     ops.Mul: _mul,
     ops.Div: _div,
     ops.Exp: _exp,
@@ -167,6 +242,6 @@ _LOWERINGS: dict[type[Op], Callable[..., Any]] = {
     ops.Square: lambda b, x: _mul(b, x, x),
     ops.Equal: _equal,
     ops.NotEqual: lambda b, x, y: b(ops.LogicalNot(), _equal(b, x, y)),
-    ops.Real: lambda b, x: x.re,
-    ops.Imag: lambda b, x: x.im,
+    ops.Real: lambda b, x: x.re(b),
+    ops.Imag: lambda b, x: x.im(b),
 }

@@ -29,6 +29,8 @@ def while_loop(b: Builder, state: Sequence[Any], cond: Traced, body: Traced) -> 
     state settle (a dimension that changes becomes a fresh unknown). Constants that the body hands on unchanged become
     constants of the body; lists become stacked tensors.
     """
+    if _runs_once(b, state, cond, body):
+        return list(body(b, *state))
     state = _materialize(b, state, body)
     leaves, types = _leaves(state), [leaf.type for leaf in _leaves(state)]
     for _ in range(ROUNDS):
@@ -56,6 +58,24 @@ def while_loop(b: Builder, state: Sequence[Any], cond: Traced, body: Traced) -> 
     final = [leaf if index in constants else outputs.pop(0) for index, leaf in enumerate(leaves)]
     kept = [leaf if same else out for leaf, same, out in zip(leaves, invariant, final, strict=True)]
     return _rebuild(state, kept)
+
+
+def _runs_once(b: Builder, state: Sequence[Any], cond: Traced, body: Traced) -> bool:
+    """Whether constants alone decide that the body runs exactly once (a recurrent layer on a single time step)."""
+    probe = b.subgraph("probe", [])
+    verdict = cond(probe, *state)[0]
+    once = False
+    if verdict.is_const and verdict.array():
+        verdict = cond(probe, *body(probe, *state))[0]
+        once = bool(verdict.is_const and not verdict.array())
+    _discard(probe)
+    return once
+
+
+def _discard(b: Builder) -> None:
+    """Release what a graph that is thrown away has read."""
+    for node in b.graph.nodes:
+        node.detach()
 
 
 def branch(b: Builder, predicate: Value, then: Traced, otherwise: Traced, operands: Sequence[Any]) -> list[Any]:
@@ -133,8 +153,7 @@ def _seen(b: Builder, state: Sequence[Any], body: Traced) -> list[Any]:
     probe = b.subgraph("probe", [item.type for item in state if isinstance(item, Value)])
     arguments = iter(probe.graph.inputs)
     results = body(probe, *(next(arguments) if isinstance(item, Value) else item for item in state))
-    for node in probe.graph.nodes:
-        node.detach()
+    _discard(probe)
     return [
         item.seen(result.element)
         if isinstance(item, TensorList) and isinstance(result, TensorList) and result.element is not None

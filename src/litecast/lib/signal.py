@@ -47,11 +47,11 @@ def irfft(b: Builder, x: Complex, length: int) -> Value:
     (Re rfft(A) + Im rfft(B)) / length up to the middle, and mirrored with the other sign behind it.
     """
     bins = length // 2 + 1
-    x = Complex(fit(b, x.re, bins), fit(b, x.im, bins))
+    re, im = fit(b, x.re(b), bins), fit(b, x.im(b), bins)
     inner = (length - 1) // 2
-    even = _extend(b, x.re, inner, negative=False)
-    odd = _extend(b, _zero_ends(b, x.im, length), inner, negative=True)
-    cosines, sines = rfft(b, even, length).re, rfft(b, odd, length).im
+    even = _extend(b, re, inner, negative=False)
+    odd = _extend(b, _zero_ends(b, im, length), inner, negative=True)
+    cosines, sines = rfft(b, even, length).re(b), rfft(b, odd, length).im(b)
     front = b(Mul(), b(Add(), cosines, sines), np.float32(1 / length))
     if inner == 0:
         return front
@@ -61,16 +61,21 @@ def irfft(b: Builder, x: Complex, length: int) -> Value:
 
 def fft(b: Builder, x: Complex) -> Complex:
     """Return the discrete Fourier transform of complex signals along the last axis (a static length)."""
-    length = static_length(x.re)
-    first, second = (_full(b, rfft(b, part, length), length) for part in (x.re, x.im))
-    return Complex(b(Sub(), first.re, second.im), b(Add(), first.im, second.re))
+    length = static_length(x.part)
+    pairs = [_full(b, rfft(b, part, length), length) for part in x.leaves()]
+    if len(pairs) == 2:
+        first, second = pairs
+        result: Complex = b(Add(), first, b(Mul(), second, np.complex64(1j)))
+        return result
+    turned: Complex = pairs[0] if x.is_real else b(Mul(), pairs[0], np.complex64(1j))
+    return turned
 
 
 def ifft(b: Builder, x: Complex) -> Complex:
     """Return the inverse discrete Fourier transform along the last axis."""
     turned = conj(b, fft(b, conj(b, x)))
-    scale = np.float32(1 / static_length(x.re))
-    return Complex(b(Mul(), turned.re, scale), b(Mul(), turned.im, scale))
+    result: Complex = b(Mul(), turned, np.float32(1 / static_length(x.part)))
+    return result
 
 
 def static_length(x: Value) -> int:
@@ -135,4 +140,4 @@ def _zero_ends(b: Builder, im: Value, length: int) -> Value:
 def _full(b: Builder, half: Complex, length: int) -> Complex:
     """Return all frequencies of a real signal from its non-negative ones."""
     inner = (length - 1) // 2
-    return Complex(_extend(b, half.re, inner, negative=False), _extend(b, half.im, inner, negative=True))
+    return Complex(_extend(b, half.re(b), inner, negative=False), _extend(b, half.im(b), inner, negative=True))

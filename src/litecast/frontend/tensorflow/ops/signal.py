@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from litecast.errors import Unsupported, UnsupportedError
 from litecast.frontend.tensorflow.importer import tf
 from litecast.ir.builder import Builder
 from litecast.ir.graph import Value
 from litecast.ir.types import DType
-from litecast.lib import array, signal
+from litecast.lib import signal
 from litecast.lib.complex import Complex, as_complex
 from litecast.lib.complex import conj as conjugate
-from litecast.ops import Atan2, ComplexAbs
+from litecast.ops import Atan2, ComplexAbs, Transpose
 
 
 def _last_two(rank: int) -> list[int]:
@@ -20,7 +22,12 @@ def _last_two(rank: int) -> list[int]:
 
 
 def _swapped(b: Builder, x: Complex) -> Complex:
-    return Complex(array.transpose(b, x.re, _last_two(x.rank)), array.transpose(b, x.im, _last_two(x.rank)))
+    result: Complex = b(Transpose(), x, np.array(_last_two(x.rank), np.int32))
+    return result
+
+
+def _fit(b: Builder, x: Complex, length: int) -> Complex:
+    return x.rebuild([signal.fit(b, part, length) for part in x.leaves()])
 
 
 def _lengths(fft_length: Value) -> list[int]:
@@ -65,16 +72,14 @@ def rfft_2d(b: Builder, x: Value, fft_length: Value) -> Complex:
     """Real images to frequencies, non-negative along the last axis."""
     rows, columns = _lengths(fft_length)
     half = _swapped(b, signal.rfft(b, x, columns))
-    half = Complex(signal.fit(b, half.re, rows), signal.fit(b, half.im, rows))
-    return _swapped(b, signal.fft(b, half))
+    return _swapped(b, signal.fft(b, _fit(b, half, rows)))
 
 
 @tf("IRFFT2D")
 def irfft_2d(b: Builder, x: Any, fft_length: Value) -> Value:
     """Frequencies to real images."""
     rows, columns = _lengths(fft_length)
-    turned = _swapped(b, as_complex(b, x))
-    turned = Complex(signal.fit(b, turned.re, rows), signal.fit(b, turned.im, rows))
+    turned = _fit(b, _swapped(b, as_complex(b, x)), rows)
     return signal.irfft(b, _swapped(b, signal.ifft(b, turned)), columns)
 
 
@@ -89,13 +94,13 @@ def complex_(b: Builder, re: Value, im: Value, *, Tout: DType = DType.COMPLEX64)
 @tf("Real")
 def real(b: Builder, x: Any) -> Value:
     """The real part."""
-    return as_complex(b, x).re
+    return as_complex(b, x).re(b)
 
 
 @tf("Imag")
 def imag(b: Builder, x: Any) -> Value:
     """The imaginary part."""
-    return as_complex(b, x).im
+    return as_complex(b, x).im(b)
 
 
 @tf("Conj")
@@ -115,7 +120,7 @@ def complex_abs(b: Builder, x: Any) -> Value:
 def angle(b: Builder, x: Any) -> Value:
     """The argument, atan2(imaginary, real)."""
     pair = as_complex(b, x)
-    result: Value = b(Atan2(), pair.im, pair.re)
+    result: Value = b(Atan2(), pair.im(b), pair.re(b))
     return result
 
 
