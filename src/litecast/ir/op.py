@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
@@ -103,12 +104,14 @@ class Op:
 
     def graphs(self) -> Iterator[tuple[str, Graph]]:
         """Yield the field name and the graph of every subgraph that the operation holds."""
-        from litecast.ir.graph import Graph
+        for name in _graph_fields(type(self)):
+            yield name, getattr(self, name)
 
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, Graph):
-                yield field.name, value
+
+@cache
+def _graph_fields(kind: Any) -> tuple[str, ...]:
+    """Return the names of the fields that an operation's class declares to be graphs."""
+    return tuple(field.name for field in fields(kind) if str(field.type) == "Graph")
 
 
 def as_array(known: Any) -> Array:

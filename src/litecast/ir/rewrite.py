@@ -106,38 +106,61 @@ class P:
     def match(self, root: Node) -> tuple[Binding, list[Node]] | None:
         """Return what the names stand for and all matched nodes, root first; None where it does not fit."""
         bound: Binding = {}
-        if not self.accepts(root, bound):
+        if not self._may_fit(root) or not self.accepts(root, bound):
             return None
-        return _solve([(self, root)], bound, [])
+        return _operands_of(self, root, [], bound, [root])
+
+    def _may_fit(self, root: Node) -> bool:
+        """Whether the operands are of the kinds drawn: what most nodes fail at, found without a search."""
+        drawn, inputs = self.operands, root.inputs
+        if len(drawn) == 2 and len(inputs) == 2 and root.op.commutative:
+            first, second = drawn
+            x, y = inputs
+            return (_is_kind(first, x) and _is_kind(second, y)) or (
+                _is_kind(first, y) and _is_kind(second, x)
+            )
+        return all(map(_is_kind, drawn, inputs))
 
 
-_Goal = tuple["P | Arg | None", Any]
+_Goal = tuple["P | Arg | None", "Value | None"]
+
+
+def _is_kind(pattern: P | Arg | None, value: Value | None) -> bool:
+    if isinstance(pattern, P):
+        return value is not None and value.producer is not None and isinstance(value.producer.op, pattern.ops)
+    return not isinstance(pattern, Const) or (value is not None and value.const is not None)
 
 
 def _solve(goals: list[_Goal], bound: Binding, nodes: list[Node]) -> tuple[Binding, list[Node]] | None:
     """Match the goals from the last to the first; both orders of commutative operands are tried in full."""
     while goals:
-        pattern, thing = goals.pop()
+        pattern, value = goals.pop()
         if isinstance(pattern, Arg):
-            if not pattern.accepts(thing, bound):
+            if not pattern.accepts(value, bound):
                 return None
         elif pattern is None:
-            if thing is not None:
+            if value is not None:
                 return None
         else:
-            node = thing if isinstance(thing, Node) else _producer(thing)
+            node = _producer(value)
             if node is None or not pattern.accepts(node, bound):
                 return None
-            nodes.append(node)
-            drawn = pattern.operands
-            if node.op.commutative and len(drawn) == 2:
-                for inputs in (node.inputs, node.inputs[::-1]):
-                    found = _solve([*goals, *_pairs(drawn, inputs)], dict(bound), list(nodes))
-                    if found is not None:
-                        return found
-                return None
-            goals.extend(_pairs(drawn, node.inputs))
+            return _operands_of(pattern, node, goals, bound, [*nodes, node])
     return bound, nodes
+
+
+def _operands_of(
+    pattern: P, node: Node, goals: list[_Goal], bound: Binding, nodes: list[Node]
+) -> tuple[Binding, list[Node]] | None:
+    """Match the operands of an accepted node, then the other goals."""
+    drawn = pattern.operands
+    if node.op.commutative and len(drawn) == 2:
+        for inputs in (node.inputs, node.inputs[::-1]):
+            found = _solve([*goals, *_pairs(drawn, inputs)], dict(bound), nodes)
+            if found is not None:
+                return found
+        return None
+    return _solve([*goals, *_pairs(drawn, node.inputs)], bound, nodes)
 
 
 def _producer(value: Value | None) -> Node | None:

@@ -45,7 +45,7 @@ PIPELINE: tuple[Group, ...] = (
     # Rules ask for values with one use: what is computed twice must be one value before they look.
     Group("merge", walk=dedupe),
     # Patterns of arithmetic first: folding constants or clamps into a neighbour would break the drawing.
-    Group("recognise", (*SIMPLIFY, *LAYOUT, *DENSE, *IDIOM)),
+    Group("recognise", IDIOM),
     Group("fuse", (*SIMPLIFY, *LAYOUT, *DENSE, *IDIOM, *WINDOW, *FUSE)),
     # Scaled weights and shape vectors made above may be equal again.
     Group("share", walk=dedupe),
