@@ -104,7 +104,8 @@ class Op:
 
     def graphs(self) -> Iterator[tuple[str, Graph]]:
         """Yield the field name and the graph of every subgraph that the operation holds."""
-        for name in _graph_fields(type(self)):
+        kind: Any = type(self)
+        for name in _graph_fields(kind):
             yield name, getattr(self, name)
 
 
