@@ -138,6 +138,7 @@ def convert(
 
     with phase("read"):
         model = load(source, signatures=signatures, tags=tags, shapes=shapes, batch=batch)
+    report.notes = model.notes
     _optimise(model, report, phase)
     if output is None:
         path = _temporary_path()

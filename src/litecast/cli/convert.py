@@ -62,7 +62,7 @@ def summary(report: Report, target: str, verbose: bool) -> str:
         lines += [f"signature {key}", columns(rows)]
     total = sum(report.ops.values())
     lines.append(f"{total} operations: " + ", ".join(f"{name} {count}" for name, count in report.ops.items()))
-    lines += [f"warning: {warning}" for warning in report.warnings]
+    lines += [f"note: {note}" for note in report.notes]
     if verbose:
         lines += ["time by phase", columns([(name, f"{seconds:.3f} s") for name, seconds in report.phases.items()])]
         if report.rewrites:

@@ -260,6 +260,7 @@ class Model:
 
     `signatures` maps key -> Signature, in order. `graphs` are entry graphs without a signature (an older file has one).
     `metadata` maps name -> bytes. `description` and `tail` (bytes behind the FlatBuffer, e.g. a zip) are carried through.
+    `notes` are sentences for the user: what the source holds and the model does not.
     """
 
     signatures: dict[str, Signature] = field(default_factory=dict)
@@ -268,6 +269,7 @@ class Model:
     graphs: list[Graph] = field(default_factory=list)
     description: str = ""
     tail: bytes = b""
+    notes: list[str] = field(default_factory=list)
 
     def entries(self) -> list[Graph]:
         """Return the entry graphs in file order, each once."""

@@ -40,7 +40,7 @@ def trace_saved_model(
     `shapes` fixes inputs by name (None or -1: still unknown), `batch` dimension 0 of every input where it is unknown.
     Raises UnsupportedError listing all that has no importer, ConvertError for an unknown signature or input.
     """
-    chosen = _choose(source, signatures)
+    chosen, notes = _choose(source, signatures)
     _check_inputs(chosen, shapes or {})
     tracer = Tracer(source.functions, source.op_defs, run, source.checkpoint if source.has_variables else None)
     _initialise(tracer, source)
@@ -52,10 +52,15 @@ def trace_saved_model(
             break
     if tracer.missing:
         raise UnsupportedError(dict.fromkeys(tracer.missing))
-    return ir.Model(traced, init_graph(list(tracer.variables.values()), run))
+    return ir.Model(traced, init_graph(list(tracer.variables.values()), run), notes=notes)
 
 
-def _choose(source: SavedModelSource, wanted: Sequence[str] | None) -> list[Signature]:
+def _choose(source: SavedModelSource, wanted: Sequence[str] | None) -> tuple[list[Signature], list[str]]:
+    """Return the signatures to trace, and a note on what is left out.
+
+    Keras exports its one function twice, as `serve` and as `serving_default`; like the official converter, keep the
+    latter only, so that a signature runner needs no key.
+    """
     found = ", ".join(source.signatures) or "none"
     if wanted is None:
         if not source.signatures:
@@ -63,11 +68,16 @@ def _choose(source: SavedModelSource, wanted: Sequence[str] | None) -> list[Sign
                 f"{source.url}: the SavedModel has no signature, so nothing says what its inputs are. "
                 "Save it with tf.saved_model.save(model, path, signatures=...)"
             )
-        return list(source.signatures.values())
+        chosen = dict(source.signatures)
+        twins = [chosen.get(key) for key in ("serve", "serving_default")]
+        if twins[0] is None or twins[1] is None or _entry(source, twins[0]) != _entry(source, twins[1]):
+            return list(chosen.values()), []
+        del chosen["serve"]
+        return list(chosen.values()), ["signature serve is left out: it is the same as serving_default"]
     unknown = [key for key in wanted if key not in source.signatures]
     if unknown:
         raise ConvertError(f"{source.url}: no signature {unknown[0]!r}; the model has: {found}")
-    return [source.signatures[key] for key in wanted]
+    return [source.signatures[key] for key in wanted], []
 
 
 def _check_inputs(signatures: Sequence[Signature], shapes: Mapping[str, Any]) -> None:
