@@ -19,7 +19,8 @@ __all__ = ["Variable", "init_graph"]
 
 
 class Variable:
-    """A variable of the model. `initial` is its value in the checkpoint; `mutable` whether any signature writes it.
+    """A variable of the model. `initial` is its value in the checkpoint; `mutable` whether any signature writes it;
+    `reference` whether it is a TensorFlow 1 variable, which is read by being used.
 
     The first write that tracing meets sets `mutable` and asks the tracer to trace again, so that reads met earlier
     become reads of the resource too.
@@ -29,6 +30,7 @@ class Variable:
         self.tracer, self.name, self.dtype, self.declared = tracer, name, dtype, shape
         self.initial: Any = None
         self.mutable = False
+        self.reference = False
 
     @property
     def type(self) -> TensorType:

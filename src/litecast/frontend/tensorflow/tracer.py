@@ -28,6 +28,9 @@ DROPPED = frozenset(
 )
 """Operations whose effect is outside the model's results; neither they nor what only they need is traced."""
 
+TAKES_REFERENCE = frozenset({"Assign", "AssignAdd", "AssignSub", "IsVariableInitialized", "RefIdentity"})
+"""TensorFlow 1 operations on the variable itself; any other one reads the variable that it is given."""
+
 
 @dataclass
 class Frame:
@@ -153,6 +156,8 @@ class Tracer:
 
     def _import(self, b: Builder, node: Any, inputs: Sequence[Any], attributes: Attributes) -> list[Any]:
         importer = tf.find(node.op)
+        if node.op not in TAKES_REFERENCE:
+            inputs = [x.read(b) if isinstance(x, Variable) and x.reference else x for x in inputs]
         if importer is not None:
             context = {"tracer": self, "node": node, "op": node.op}
             return as_list(importer(b, inputs, attributes, attributes.decode, context))

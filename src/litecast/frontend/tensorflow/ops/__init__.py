@@ -8,6 +8,7 @@ from litecast.frontend.tensorflow.ops import (  # noqa: F401
     layout,
     linalg,
     lists,
+    math,
     nn,
     pooling,
     signal,

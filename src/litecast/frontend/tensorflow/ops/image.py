@@ -16,7 +16,7 @@ from litecast.lib import array, image, resample
 from litecast.lib.nn import in_float32
 from litecast.ops import Add, Floor, Maximum, Minimum, Mul, NonMaxSuppressionV4, NonMaxSuppressionV5, Sub
 
-# -- resizing -------------------------------------------------------------------------------------------------
+# -- resizing --------------------------------------------------------------------------------------------
 
 RESIZES = {"ResizeBilinear": image.resize_bilinear, "ResizeNearestNeighbor": image.resize_nearest}
 
@@ -101,7 +101,7 @@ def scale_and_translate(
     return image.resample(b, x, *weights)
 
 
-# -- blocks and windows ---------------------------------------------------------------------------------------
+# -- blocks and windows ----------------------------------------------------------------------------------
 
 BLOCKS = {"DepthToSpace": image.depth_to_space, "SpaceToDepth": image.space_to_depth}
 
@@ -174,7 +174,7 @@ def crop_and_resize(
     )
 
 
-# -- colours --------------------------------------------------------------------------------------------------
+# -- colours ---------------------------------------------------------------------------------------------
 
 COLOURS = {"RGBToHSV": image.rgb_to_hsv, "HSVToRGB": image.hsv_to_rgb}
 
@@ -217,7 +217,7 @@ def _in_hsv(b: Builder, x: Value, channel: int, change: Any) -> Value:
     return in_float32(b, compute, x)
 
 
-# -- boxes ----------------------------------------------------------------------------------------------------
+# -- boxes -----------------------------------------------------------------------------------------------
 
 
 def _first(b: Builder, values: Value, count: Value) -> Value:

@@ -20,10 +20,11 @@ from litecast.ops import Add, Sub
 
 @tf("VarHandleOp", "VariableV2", "Variable", harmless=("debug_name",))
 def var_handle_op(
-    b: Builder, *, tracer: Any, node: Any, dtype: DType, shape: Any, container: str = "", shared_name: str = ""
+    b: Builder, *, tracer: Any, node: Any, op: str, dtype: DType, shape: Any, container: str = "", shared_name: str = ""
 ) -> Variable:
     """A variable of the model, known by its shared name (its node name where it has none)."""
     variable: Variable = tracer.variable(f"{container}{shared_name or node.name}", dtype, shape)
+    variable.reference = op != "VarHandleOp"
     return variable
 
 
@@ -36,13 +37,8 @@ def read_variable_op(b: Builder, variable: Variable) -> Value:
 @tf("AssignVariableOp", "Assign", harmless=("dtype", "validate_shape", "use_locking"))
 def assign_variable_op(b: Builder, variable: Variable, x: Any) -> Variable:
     """Write a variable."""
-    variable.assign(b, value_of(b, x))
+    variable.assign(b, x.read(b) if isinstance(x, Variable) else x)
     return variable
-
-
-def value_of(b: Builder, x: Any) -> Any:
-    """Return what an operand holds: a TensorFlow 1 reference is read where a tensor is wanted."""
-    return x.read(b) if isinstance(x, Variable) else x
 
 
 def _update(op: Op) -> Callable[..., Variable]:
