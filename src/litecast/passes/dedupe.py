@@ -1,5 +1,7 @@
 """Common subexpressions: pure nodes that do the same become one, and equal constants become one value.
 
+Two shape vectors with the same tracked contents are the same however they are computed.
+
 This is no rule, for it looks at the whole graph at once: one walk in order, with a table of what was seen.
 """
 
@@ -80,6 +82,8 @@ def _merge_nodes(graph: Graph) -> int:
 def _key(node: Node) -> Hashable | None:
     if node.op.effect != "pure" or not node.outputs:
         return None
+    if len(node.outputs) == 1 and node.output.known is not None:
+        return node.output.type.dtype, node.output.known.shape, tuple(node.output.known.ravel())
     return _hashable(
         (node.op, tuple(map(id, node.inputs)), tuple(output.type.quant for output in node.outputs))
     )

@@ -133,7 +133,8 @@ class Tracer:
                 stack.extend(reversed(pending))
 
     def _node(self, b: Builder, frame: Frame, node: Any) -> list[Any]:
-        loc = Loc(frame.prefix + node.name, node.op, frame.parents)
+        inside = node.name.startswith(frame.prefix)  # a loop's body repeats the whole path
+        loc = Loc(node.name if inside else frame.prefix + node.name, node.op, frame.parents)
         inputs = [self.lookup(frame, reference) for reference in node.input if not reference.startswith("^")]
         attributes = Attributes(node, self.op_defs.get(node.op), frame.attributes, self)
         start, known = len(b.nodes), len(self.missing)
