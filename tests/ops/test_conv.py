@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from litecast.ir.graph import Value
+from litecast.ir.builder import Builder
+from litecast.ir.graph import Graph, Value
 from litecast.ir.types import DType, Quant, Sym, TensorType
 from litecast.ops import Conv2D, Conv3D, Conv3DTranspose, DepthwiseConv2D, TransposeConv
 from litecast.ops.enums import Activation, Padding
-from litecast.tflite.runtime import Runtime
+from litecast.tflite.runtime import Runtime, evaluate
 from litecast.tflite.writer import write
 from tests.ops.cases import Built, case, check, check_file, check_text, const, f32, run
 from tests.ops.windows import conv_reference, spread_reference
@@ -231,7 +232,10 @@ def test_quantized_conv_is_the_real_one_rounded() -> None:
     arrays = [x.astype(np.int8), w.astype(np.int8), bias.astype(np.int32)]
     given = built.graph.inputs[0]
     given.type = types[0]
-    built.operands = [given, *(Value(type, const=array) for type, array in zip(types[1:], arrays[1:]))]
+    built.operands = [
+        given,
+        *(Value(type, const=array) for type, array in zip(types[1:], arrays[1:], strict=True)),
+    ]
     out = Quant((0.5,), (-4,))
     built.types = (TensorType(DType.INT8, (1, 6, 6, 5), out),)
     model = built.close()
@@ -335,3 +339,11 @@ def test_versions_of_quantized_forms(op: Any, types: str, quant: Quant | None, v
     x, w, y = (by_short[name] for name in types.split())
     filters = Value(TensorType(w, (4, 3, 3, 4) if isinstance(op, Conv2D) else (1, 3, 3, 4), quant))
     assert op.version([value(1, 8, 8, 4, dtype=x), filters], [value(1, 8, 8, 4, dtype=y)]) == version
+
+
+def test_quantized_constants_do_not_fold_before_the_result_has_a_grid() -> None:
+    one = Quant((0.1,), (0,))
+    builder = Builder(Graph("folded"), run=evaluate)
+    x = Value(TensorType(DType.INT8, (1, 4, 4, 2), one), const=np.ones((1, 4, 4, 2), np.int8))
+    w = Value(TensorType(DType.INT8, (2, 3, 3, 2), one), const=np.ones((2, 3, 3, 2), np.int8))
+    assert not builder(Conv2D(), x, w, np.zeros(2, np.int32)).is_const

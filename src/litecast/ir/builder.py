@@ -114,6 +114,10 @@ class Builder:
     def _worth_folding(self, op: Op, inputs: Sequence[Value | None], types: Sequence[TensorType]) -> bool:
         if op.heavy(inputs) or any(isinstance(x.const, Lazy) for x in inputs if x is not None):
             return False
+        if any(_is_grid(x.type) and x.type.quant is not None for x in inputs if x is not None) and any(
+            _is_grid(type) and type.quant is None for type in types
+        ):
+            return False  # the grid of a quantized result is chosen later
         if op.movement or not all(type.is_static for type in types):
             return op.movement
         limit = max(FOLD_LIMIT, sum(x.type.nbytes for x in inputs if x is not None))
@@ -222,6 +226,10 @@ def _note(output: Value, type: TensorType, contents: Array) -> Value:
         return constant(np.asarray(contents).astype(type.dtype.numpy))
     output.known = contents
     return output
+
+
+def _is_grid(type: TensorType) -> bool:
+    return type.dtype.is_integer and type.dtype.bits <= 16
 
 
 def _brief(value: Value | None) -> str:

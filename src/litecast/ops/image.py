@@ -8,6 +8,7 @@ from litecast.ir.graph import Value
 from litecast.ir.op import Inferred, Op, Operands, Outputs
 from litecast.ir.types import Dim, DType, TensorType, fresh, same_dim
 from litecast.ops.conv import FIXED_POINT, known_shape, shape_of
+from litecast.ops.rules import per_tensor
 
 __all__ = ["NonMaxSuppressionV4", "NonMaxSuppressionV5", "ResizeBilinear", "ResizeNearestNeighbor"]
 
@@ -25,7 +26,7 @@ class Resize(Op):
             return TensorType(x.dtype, None)
         n, _, _, channels = shape_of(x, 4, "the images")
         spatial = (fresh("rows") if rows is None else rows, fresh("columns") if columns is None else columns)
-        return TensorType(x.dtype, (n, *spatial, channels))
+        return TensorType(x.dtype, (n, *spatial, channels), per_tensor(x))
 
 
 class ResizeBilinear(Resize, code=23, options="ResizeBilinearOptions"):

@@ -10,6 +10,7 @@ from litecast.ir.op import Inferred, Op, Operands, Outputs
 from litecast.ir.types import DType, TensorType, fresh
 from litecast.ops.conv import FIXED_POINT, check_activation, check_strides, shape_of, window_size
 from litecast.ops.enums import Activation, Padding
+from litecast.ops.rules import per_tensor
 
 __all__ = ["AveragePool2D", "L2Pool2D", "MaxPool2D", "ReduceWindow", "ReduceWindowFunction"]
 
@@ -33,14 +34,14 @@ class Pool2D(Op):
         n, h, width, channels = shape_of(x, 4, "the input")
         rows = window_size(h, self.filter_height, self.stride_h, 1, self.padding)
         columns = window_size(width, self.filter_width, self.stride_w, 1, self.padding)
-        return TensorType(x.dtype, (n, rows, columns, channels))
+        return TensorType(x.dtype, (n, rows, columns, channels), per_tensor(x))
 
 
 class AveragePool2D(Pool2D, code=1, options="Pool2DOptions"):
     """Mean over each window; with SAME padding the padded cells do not count (internal/reference/pooling.h).
 
     Quantized operand and result must have one scale and zero point: the kernel does not rescale
-    (pooling.cc:108).
+    (pooling.cc:108), so the result has the operand's.
     """
 
     kernels = FIXED_POINT  # pooling.cc:390
