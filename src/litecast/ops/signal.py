@@ -16,9 +16,9 @@ __all__ = ["Rfft2d"]
 class Rfft2d(Op, code=131, options="Rfft2dOptions"):
     """Real 2-D Fourier transform of the last two dimensions to `fft_length` (INT32 [2]), COMPLEX64 result.
 
-    Both lengths must be powers of two, 1 included (kernels/rfft2d.cc:120); for a 1-D transform the first is
-    1, on an input with a dimension of 1 put in. The input is cropped or padded with zeros to `fft_length` at
-    the end of each dimension. The result is [..., rows, columns / 2 + 1].
+    Both lengths must be powers of two (kernels/rfft2d.cc:120); rows may be 1, which is how a 1-D transform is
+    done, columns not: the result is then wrong (measured). The input is cropped or padded with zeros to
+    `fft_length` at the end of each dimension. The result is [..., rows, columns / 2 + 1].
     """
 
     kernels = frozenset({DType.FLOAT32})
@@ -32,6 +32,8 @@ class Rfft2d(Op, code=131, options="Rfft2dOptions"):
         for length in (rows, columns):
             if isinstance(length, int) and (length < 1 or length & (length - 1)):
                 raise ValueError(f"an FFT length must be a power of two, not {length}")
+        if columns == 1:
+            raise ValueError("the kernel gives wrong numbers for one column")
         height = fresh("rows") if rows is None else rows
         width = fresh("columns") if columns is None else columns // 2 + 1
         return TensorType(DType.COMPLEX64, (*x.shape[:-2], height, width))
