@@ -32,10 +32,12 @@ def matmul_is_dense(b: Builder, root: Node, x: Value, w: Value) -> Value | No:
     return b(dense, x, weights, None)  # type: ignore[no-any-return]
 
 
-@rule(P(FullyConnected, P(Reshape, Arg("x")), keep_num_dims=False))
-def drop_reshape_before_dense(b: Builder, root: Node, x: Value) -> Value | No:
+@rule(P(FullyConnected, P(Reshape, Arg("x"), name="view"), keep_num_dims=False), quantized=True)
+def drop_reshape_before_dense(b: Builder, root: Node, x: Value, view: Node) -> Value | No:
     """fully_connected(reshape(x)) -> fully_connected(x), which flattens by itself"""
-    return no("x has no rank") if not x.type.shape else b(root.op, x, *root.inputs[1:])
+    if not x.type.shape or x.type.quant != view.output.type.quant:
+        return no("x has no rank, or another quantization")
+    return b(root.op, x, *root.inputs[1:])  # type: ignore[no-any-return]
 
 
 @rule(P(Reshape, P(FullyConnected, Arg("x"), name="base", uses=1, keep_num_dims=False)))
