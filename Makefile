@@ -4,7 +4,7 @@ WORKERS ?= auto
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export CUDA_VISIBLE_DEVICES ?= -1
 
-.PHONY: check test bench models format
+.PHONY: check test bench models docs format
 
 check: ## format, lint, types and the quick tests: under two minutes
 	$(PYTHON) -m ruff format --check .
@@ -20,6 +20,9 @@ bench: ## both converters side by side; see benchmarks/convert.py for the interp
 
 models: ## build the hard models into the test cache ahead of the tests
 	$(PYTHON) -m tests.models
+
+docs: ## write the pages that are made from the source
+	$(PYTHON) docs/operations.py
 
 format: ## put every file in the house's format
 	$(PYTHON) -m ruff format .

@@ -108,3 +108,9 @@ def test_commands_are_read() -> None:
 )
 def test_output_is_compared(shown: str, printed: str, same: bool) -> None:
     assert matches(shown, printed) is same
+
+
+def test_the_list_of_operations_is_up_to_date() -> None:
+    code = "import runpy; print(end=runpy.run_path('docs/operations.py')['page']())"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert (ROOT / "docs" / "operations.md").read_text() == done.stdout, "run: make docs"
