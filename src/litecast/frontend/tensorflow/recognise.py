@@ -11,7 +11,7 @@ from litecast.errors import FormatError
 __all__ = ["missing_saved_model"]
 
 _EXPORT = "Export the model with `model.export(path)` or `tf.saved_model.save(model, path)`"
-_KERAS = "Convert it as a Keras model"
+_KERAS = "Load it with Keras and export it: `model.export(path)` writes a SavedModel"
 
 # What the first bytes of a file say: offset, bytes, what it is, what to try.
 _MAGIC = (
