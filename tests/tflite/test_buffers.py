@@ -49,7 +49,9 @@ def test_text_is_utf8():
 def test_low_nibble_comes_first():
     array = np.array([1, -2, 7]).astype(DType.INT4.numpy)
     assert bytes(encode(array, DType.INT4)) == bytes([0xE1, 0x07])
-    assert bytes(encode(np.array([1, -2, -1, 0, 1]).astype(DType.INT2.numpy), DType.INT2)) == bytes([0b00111001, 1])
+    assert bytes(encode(np.array([1, -2, -1, 0, 1]).astype(DType.INT2.numpy), DType.INT2)) == bytes(
+        [0b00111001, 1]
+    )
 
 
 def test_big_endian_and_transposed_arrays():
@@ -75,7 +77,7 @@ def test_contiguous_arrays_are_not_copied():
     ],
 )
 def test_bytes_that_do_not_fit(data: bytes, dtype: DType, shape: tuple[int, ...]):
-    with pytest.raises(ValueError, match="bytes|string buffer"):
+    with pytest.raises(ValueError, match=r"bytes|string buffer"):
         decode(np.frombuffer(data, np.uint8), dtype, shape)
 
 

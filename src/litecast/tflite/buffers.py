@@ -33,7 +33,8 @@ def encode(array: Array, dtype: DType) -> Any:
 def encoded_size(array: Any, dtype: DType) -> int:
     """Return how many bytes `encode` gives for an array (or something else with a shape)."""
     if dtype is DType.STRING:
-        return 8 + 4 * array.size + sum(map(len, _texts(array)))
+        texts = _texts(array)
+        return 8 + 4 * len(texts) + sum(map(len, texts))
     size: int = prod(array.shape)
     return (size * dtype.bits + 7) // 8
 

@@ -82,7 +82,7 @@ def _pack_field(value: Any, number: Callable[[Graph], int]) -> Any:
     return value
 
 
-# -- reading -------------------------------------------------------------------------------------------
+# -- reading ---------------------------------------------------------------------------------------
 
 
 def decode_op(
@@ -112,7 +112,7 @@ def _decode_custom(known: Encoding, types: tuple[TensorType, ...]) -> Op:
 
 
 def _decode_class(
-    cls: type[Op], known: Encoding, options: Any, types: Sequence[TensorType], graph: Callable[[int], Graph]
+    cls: Any, known: Encoding, options: Any, types: Sequence[TensorType], graph: Callable[[int], Graph]
 ) -> Op | None:
     """Return the typed operation, None where the class does not cover what the file says."""
     if options is not None and known.options != cls.options:
@@ -133,7 +133,8 @@ def _decode_class(
                 return None
     if rest and any(not _is_default(value, default) for value, default in _beside(rest, options)):
         return None
-    return cls(**values)
+    op: Op = cls(**values)
+    return op
 
 
 def _beside(rest: dict[str, Any], options: Any) -> list[tuple[Any, Any]]:

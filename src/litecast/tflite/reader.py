@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Iterable
 from functools import partial
 from os import PathLike
@@ -10,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from litecast.errors import FormatError
 from litecast.ir.graph import Extra, Graph, Lazy, Loc, Model, Node, Signature, Value
 from litecast.ir.op import Array
 from litecast.ir.types import Dim, DType, Sym, TensorType
@@ -19,24 +17,13 @@ from litecast.tflite.external import External
 from litecast.tflite.options import CUSTOM, Encoding, decode_op
 from litecast.tflite.quantization import Sparsity, densify, unpack_quant
 from litecast.tflite.schema import builtin_name, schema, union_member
-from litecast.tflite.source import Source, open_source
+from litecast.tflite.source import Source, open_source, refusing
 from litecast.tflite.tail import split_tail
 
 __all__ = ["read"]
 
 DEPTH_LIMIT = 64
 """Levels of nested control flow; deeper nesting is taken for a broken file."""
-BROKEN = (
-    AttributeError,
-    IndexError,
-    KeyError,
-    MemoryError,
-    OverflowError,
-    TypeError,
-    ValueError,
-    struct.error,
-)
-"""What the FlatBuffer library and numpy raise on bytes that make no sense."""
 
 
 def read(model: str | PathLike[str] | bytes) -> Model:
@@ -45,10 +32,8 @@ def read(model: str | PathLike[str] | bytes) -> Model:
     Raises FormatError where the file is broken, or says something that the installed schema does not know.
     """
     source = open_source(model)
-    try:
+    with refusing(source.label):
         return _Reader(source).model()
-    except BROKEN as error:
-        raise FormatError(source.label, f"this TFLite model is broken: {error}") from error
 
 
 class _Reader:
@@ -112,7 +97,7 @@ class _Reader:
     def _names(self, scope: _Scope, maps: Iterable[Any]) -> list[tuple[Value, str]]:
         return [(scope.value(entry.TensorIndex()), self.source.text(entry.Name())) for entry in maps]
 
-    # -- buffers --------------------------------------------------------------------------------------
+    # -- buffers -----------------------------------------------------------------------------------
 
     def buffer(self, index: int) -> Array | None:
         """Return the bytes of a buffer as a view, None where it holds none."""
@@ -173,7 +158,7 @@ class _Scope:
         self._check_ready(f"the results of subgraph {self.index}", results, ready)
         self.graph.set_outputs(self.value(index) for index in results)
 
-    # -- operators ------------------------------------------------------------------------------------
+    # -- operators ---------------------------------------------------------------------------------
 
     def _node(self, what: str, operator: Any, outputs: list[int], ready: set[int]) -> None:
         inputs = self.source.numbers(operator, "Inputs")
@@ -266,7 +251,7 @@ class _Scope:
         )
         return None if extra == Extra() else extra
 
-    # -- tensors --------------------------------------------------------------------------------------
+    # -- tensors -----------------------------------------------------------------------------------
 
     def optional(self, index: int) -> Value | None:
         """Return the value of a tensor, None for -1."""

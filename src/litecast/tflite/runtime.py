@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from os import PathLike, fspath
 from statistics import median
 from time import perf_counter
@@ -20,7 +21,7 @@ from litecast.ir.graph import Graph, Loc, Model, Node, Value
 from litecast.ir.op import Array, Op
 from litecast.ir.types import DType, TensorType
 from litecast.tflite.schema import schema
-from litecast.tflite.source import Source, open_source
+from litecast.tflite.source import Source, open_source, refusing
 
 __all__ = ["Port", "Runtime", "evaluate"]
 
@@ -61,26 +62,25 @@ class Runtime:
             "experimental_preserve_all_tensors": preserve,
         }
         self._delegate = delegate
-        self.signatures = _signature_order(model)
+        self.signatures, self._subgraphs = _signature_order(model)
         """Names of the inputs and outputs of every signature, in the model's own order."""
         self.reset()
 
     def reset(self) -> None:
         """Start anew: all state (variables, tables, variable tensors) has its first values again."""
-        from ai_edge_litert.interpreter import Interpreter, OpResolverType
-
-        options = dict(self._options)
-        if isinstance(self._model, bytes):
-            options["model_content"] = self._model
-        else:
-            options["model_path"] = fspath(self._model)
-        if not self._delegate:
-            options["experimental_op_resolver_type"] = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
         with _reported(f"LiteRT cannot load {self.label}"):
-            self._interpreter = Interpreter(**options)
-        self._runners: dict[str, Any] = {}
+            self._interpreter = _interpreter(self._model, self._delegate, **self._options)
+            # Taken before anything is prepared: kernels may rename their outputs (densify.cc does).
+            self._known: dict[tuple[str | None, str], list[Port]] = {
+                (None, side): [_port(entry["name"], entry) for entry in details]
+                for side, details in (
+                    ("input", self._interpreter.get_input_details()),
+                    ("output", self._interpreter.get_output_details()),
+                )
+            }
+        self._runners: dict[str | None, Any] = {}
 
-    # -- what there is --------------------------------------------------------------------------------
+    # -- what there is -----------------------------------------------------------------------------
 
     def inputs(self, signature: str | None = None) -> list[Port]:
         """Describe the inputs of a signature in the model's own order."""
@@ -101,12 +101,11 @@ class Runtime:
             return self._interpreter.get_tensor(index, subgraph)
 
     def _ports(self, key: str | None, side: str) -> list[Port]:
-        if key is None:
-            return [
-                _port(entry["name"], entry) for entry in getattr(self._interpreter, f"get_{side}_details")()
-            ]
-        details = getattr(self._runner(key), f"get_{side}_details")()
-        return [_port(name, details[name]) for name in self.signatures[key][side == "output"]]
+        if (key, side) not in self._known:
+            details = getattr(self._runner(key), f"get_{side}_details")()
+            names = self.signatures[key or ""][side == "output"]
+            self._known[key, side] = [_port(name, details[name]) for name in names]
+        return self._known[key, side]
 
     def _key(self, signature: str | None) -> str | None:
         keys = list(self.signatures)
@@ -119,18 +118,22 @@ class Runtime:
             raise ConvertError(f"{self.label} has no signature {signature}; {there}")
         return signature
 
-    def _runner(self, key: str) -> Any:
+    def _runner(self, key: str | None) -> Any:
         if key not in self._runners:
             with _reported(f"LiteRT cannot prepare signature {key} of {self.label}"):
                 self._runners[key] = self._interpreter.get_signature_runner(key)
         return self._runners[key]
 
-    # -- running --------------------------------------------------------------------------------------
+    # -- running -----------------------------------------------------------------------------------
 
     def allocate(self) -> None:
-        """Plan the memory of the main graph, which prepares each of its kernels."""
+        """Plan the memory of every signature (or of the main graph), which prepares each of its kernels."""
         with _reported(f"LiteRT cannot prepare {self.label}"):
-            self._interpreter.allocate_tensors()
+            for key in self.signatures:
+                # The interpreter's own method is barred once there is a signature runner.
+                self._runner(key)._interpreter_wrapper.AllocateTensors(self._subgraphs[key])
+            if not self.signatures:
+                self._interpreter.allocate_tensors()
 
     def run(
         self, inputs: Mapping[str, Any] | Sequence[Any], signature: str | None = None
@@ -148,14 +151,9 @@ class Runtime:
         return {name: results[name] for name in self.signatures[key][1]}
 
     def _run_main(self, feeds: list[tuple[Port, Array]]) -> dict[str, Array]:
-        interpreter = self._interpreter
-        for port, array in feeds:
-            interpreter.resize_tensor_input(port.index, array.shape)
-        interpreter.allocate_tensors()
-        for port, array in feeds:
-            interpreter.set_tensor(port.index, array)
-        interpreter.invoke()
-        return {port.name: interpreter.get_tensor(port.index) for port in self._ports(None, "output")}
+        _feed(self._interpreter, feeds)
+        self._interpreter.invoke()
+        return {port.name: self._interpreter.get_tensor(port.index) for port in self._ports(None, "output")}
 
     def _feeds(
         self, inputs: Mapping[str, Any] | Sequence[Any], ports: list[Port]
@@ -172,17 +170,46 @@ class Runtime:
         return [(port, _fit(port, inputs[port.name])) for port in ports]
 
     def time(self, runs: int = 50, inputs: Any = None, signature: str | None = None) -> float:
-        """Return the median seconds of a run, after three to warm up; `inputs` default to zeros of size 1."""
+        """Return the median seconds of a run, after three to warm up; `inputs` default to zeros of size 1.
+
+        Of the main graph only the computation counts, of any other also the copying of inputs and outputs.
+        """
+        key = self._key(signature)
         if inputs is None:
-            inputs = [
-                np.zeros([abs(dim) for dim in port.shape], port.dtype) for port in self.inputs(signature)
-            ]
+            ports = self._ports(key, "input")
+            inputs = [np.zeros([abs(dim) for dim in port.shape], port.dtype) for port in ports]
+        feeds = self._feeds(inputs, self._ports(key, "input"))
+        run: Callable[[], Any] = partial(self.run, inputs, key)
+        if key is None or self._subgraphs[key] == 0:
+            with _reported(f"LiteRT cannot run {self.label}"):
+                interpreter = _interpreter(self._model, self._delegate, **self._options)
+                _feed(interpreter, feeds)
+                run = interpreter.invoke
         times = []
         for _ in range(runs + 3):
             start = perf_counter()
-            self.run(inputs, signature)
+            run()
             times.append(perf_counter() - start)
         return median(times[3:])
+
+
+def _interpreter(model: str | PathLike[str] | bytes, delegate: bool = True, **options: Any) -> Any:
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    options["model_content" if isinstance(model, bytes) else "model_path"] = (
+        model if isinstance(model, bytes) else fspath(model)
+    )
+    if not delegate:
+        options["experimental_op_resolver_type"] = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    return Interpreter(**options)
+
+
+def _feed(interpreter: Any, feeds: list[tuple[Port, Array]]) -> None:
+    for port, array in feeds:
+        interpreter.resize_tensor_input(port.index, array.shape)
+    interpreter.allocate_tensors()
+    for port, array in feeds:
+        interpreter.set_tensor(port.index, array)
 
 
 def _fit(port: Port, given: Any) -> Array:
@@ -212,19 +239,23 @@ def _port(name: str, details: dict[str, Any]) -> Port:
     return Port(name, details["index"], dtype, tuple(int(dim) for dim in shape), details["quantization"])
 
 
-def _signature_order(model: str | PathLike[str] | bytes) -> dict[str, tuple[list[str], list[str]]]:
-    """Read the names in the order of the subgraph's inputs and outputs: the interpreter sorts them."""
+Order = dict[str, tuple[list[str], list[str]]]
+
+
+def _signature_order(model: str | PathLike[str] | bytes) -> tuple[Order, dict[str, int]]:
+    """Read the names in the order of the subgraph, which LiteRT sorts, and the number of the subgraph."""
     source = open_source(model)
-    order = {}
-    with _reported(f"{source.label} is broken"):
+    order: Order = {}
+    numbers = {}
+    with refusing(source.label):
         root = schema().Model.GetRootAs(source.view)
         for entry in source.each(root, "SignatureDefs"):
-            graph = root.Subgraphs(entry.SubgraphIndex())
-            order[source.text(entry.SignatureKey())] = (
-                _names(source, source.each(entry, "Inputs"), source.numbers(graph, "Inputs")),
-                _names(source, source.each(entry, "Outputs"), source.numbers(graph, "Outputs")),
-            )
-    return order
+            key, number = source.text(entry.SignatureKey()), entry.SubgraphIndex()
+            graph = root.Subgraphs(number)
+            inputs = _names(source, source.each(entry, "Inputs"), source.numbers(graph, "Inputs"))
+            outputs = _names(source, source.each(entry, "Outputs"), source.numbers(graph, "Outputs"))
+            order[key], numbers[key] = (inputs, outputs), number
+    return order, numbers
 
 
 def _names(source: Source, maps: Iterator[Any], tensors: list[int]) -> list[str]:
@@ -283,19 +314,43 @@ CONSTANT_LIMIT = 64
 def evaluate(op: Op, inputs: Sequence[Value | None], types: Sequence[TensorType]) -> list[Array]:
     """Run one operation on constant operands (default delegate, one thread) and return its outputs.
 
-    Short integer operands and those that an input tensor cannot be given from Python (packed, quantized) are
-    constants of a one-operation model, all others its inputs. Takes 0.5 ms. Raises ConvertError where LiteRT
+    Short integer operands, and packed ones, which no input takes, are constants of a one-operation model; all
+    others are its inputs, for XNNPACK fails on operations without any. Where that does not run, all are
+    constants; then XNNPACK is left out. A small operation takes 0.5 ms. Raises ConvertError where LiteRT
     refuses.
     """
-    from ai_edge_litert.interpreter import Interpreter
+    constants = [value is not None and _wanted_constant(value) for value in inputs]
+    try:
+        return _evaluate(op, inputs, types, constants, delegate=True)
+    except ConvertError as error:
+        for delegate in (True, False):
+            with suppress(ConvertError):
+                return _evaluate(op, inputs, types, [True] * len(inputs), delegate=delegate)
+        raise error
 
+
+def _wanted_constant(value: Value) -> bool:
+    if 0 < value.dtype.bits < 8:
+        return True
+    size = value.type.size
+    return value.dtype in (DType.INT32, DType.INT64) and isinstance(size, int) and size <= CONSTANT_LIMIT
+
+
+def _evaluate(
+    op: Op,
+    inputs: Sequence[Value | None],
+    types: Sequence[TensorType],
+    constants: Sequence[bool],
+    *,
+    delegate: bool,
+) -> list[Array]:
     from litecast.tflite.writer import write
 
     graph = Graph()
     feeds: list[Array] = []
     operands: list[Value | None] = []
-    for value in inputs:
-        if value is None or _stays_constant(value):
+    for value, constant in zip(inputs, constants, strict=True):
+        if value is None or constant:
             operands.append(None if value is None else Value(value.type, const=value.const))
         else:
             operands.append(graph.add_input(value.type))
@@ -305,16 +360,9 @@ def evaluate(op: Op, inputs: Sequence[Value | None], types: Sequence[TensorType]
     graph.set_outputs(outputs)
     content = write(Model(graphs=[graph]), conversion_metadata=False)
     with _reported(f"LiteRT cannot evaluate {op.name}"):
-        interpreter = Interpreter(model_content=content, num_threads=1)
+        interpreter = _interpreter(content, delegate, num_threads=1)
         interpreter.allocate_tensors()
         for details, array in zip(interpreter.get_input_details(), feeds, strict=True):
             interpreter.set_tensor(details["index"], array)
         interpreter.invoke()
         return [interpreter.get_tensor(details["index"]) for details in interpreter.get_output_details()]
-
-
-def _stays_constant(value: Value) -> bool:
-    if value.dtype.bits < 8 or value.type.quant is not None:
-        return True
-    size = value.type.size
-    return value.dtype in (DType.INT32, DType.INT64) and isinstance(size, int) and size <= CONSTANT_LIMIT

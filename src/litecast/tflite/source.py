@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import struct
 from collections.abc import Iterator
+from contextlib import contextmanager
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,28 @@ from litecast.errors import FormatError
 from litecast.ir.op import Array
 from litecast.tflite.schema import slots
 
-__all__ = ["Source", "open_source"]
+__all__ = ["Source", "open_source", "refusing"]
+
+BROKEN = (
+    AttributeError,
+    IndexError,
+    KeyError,
+    MemoryError,
+    OverflowError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
+"""What the FlatBuffer library and numpy raise on bytes that make no sense."""
+
+
+@contextmanager
+def refusing(label: str) -> Iterator[None]:
+    """Turn what broken bytes provoke into a FormatError that names the file."""
+    try:
+        yield
+    except BROKEN as error:
+        raise FormatError(label, f"this TFLite model is broken: {error}") from error
 
 
 class Source:
