@@ -13,9 +13,9 @@ PAGE = Path(__file__).with_name("operations.md")
 WIDTH = 110
 HEAD = """# Supported TensorFlow operations
 
-These {count} operations of a GraphDef have an importer. An operation that is not here is reported with every place it
-stands at; one that is here can still be refused for an attribute or a shape that no builtin operator can express, and
-then says which. This page is written by `make docs` from the importers themselves.
+These {count} operations of a GraphDef have an importer. An operation that is not here is reported with every
+place it stands at; one that is here can still be refused for an attribute or a shape that no builtin operator
+can express, and then the error says which. `make docs` writes this page from the importers themselves.
 """
 
 
