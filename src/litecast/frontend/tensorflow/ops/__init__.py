@@ -3,14 +3,17 @@
 from litecast.frontend.tensorflow.ops import (  # noqa: F401
     activation,
     array,
+    compare,
     core,
     image,
+    index,
     layout,
     linalg,
     lists,
     math,
     nn,
     pooling,
+    reduce,
     signal,
     state,
 )
