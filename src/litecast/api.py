@@ -56,7 +56,149 @@ class Converted:
             self._runtime = Runtime(self.path)
         return self._runtime
 
-    def save(model: Model, path: Source, *, conversion_metadata: bool = True) -> Path:
+    def save(self, path: Source) -> Path:
+        """Write the `.tflite` to `path` (whole or not at all) and return the path."""
+        import shutil
+
+        with replacing(path) as temporary:
+            shutil.copyfile(self.path, temporary)
+        return Path(path)
+
+    def __call__(self, *inputs: Any, signature: str | None = None, **named: Any) -> dict[str, Any]:
+        """Run a signature on arrays, in the model's order or by name; return its outputs by name."""
+        if inputs and named:
+            raise ConvertError("give the inputs either in order or by name")
+        return self.runtime.run(named or list(inputs), signature=signature)
+
+
+def load(
+    source: Source,
+    *,
+    signatures: Sequence[str] | None = None,
+    tags: str | Sequence[str] | None = None,
+    shapes: Mapping[str, Sequence[int | None]] | None = None,
+    batch: int | None = None,
+) -> Model:
+    """Read a SavedModel (directory or URL) or a `.tflite` file into the IR, without optimising it.
+
+    `signatures`, `tags`, `shapes` and `batch` apply to SavedModels (see `convert`); ConvertError where a `.tflite`
+    is given any of them. Raises FormatError for what is missing, broken or neither.
+    """
+    if _is_tflite(source):
+        if signatures or tags or shapes or batch is not None:
+            raise ConvertError("signatures, tags, shapes and batch apply to SavedModels, not to a .tflite file")
+        from litecast.tflite.reader import read
+
+        return read(source)
+    from litecast.frontend.tensorflow.model import trace_saved_model
+    from litecast.frontend.tensorflow.saved_model import read_saved_model
+    from litecast.tflite.runtime import evaluate
+
+    return trace_saved_model(
+        read_saved_model(source, tags), signatures=signatures, shapes=shapes, batch=batch, run=evaluate
+    )
+
+
+def convert(
+    source: Source,
+    *,
+    output: Source | None = None,
+    signatures: Sequence[str] | None = None,
+    tags: str | Sequence[str] | None = None,
+    shapes: Mapping[str, Sequence[int | None]] | None = None,
+    batch: int | None = None,
+    reference: Source | None = None,
+    tolerance: float = TOLERANCE,
+    conversion_metadata: bool = True,
+    progress: Progress | None = None,
+) -> Converted:
+    """Convert a SavedModel to a `.tflite`, check it, and return it.
+
+    Args:
+        source: a SavedModel directory or URL, or a `.tflite` file to optimise again.
+        output: where to write the result, whole or not at all; None: a temporary file.
+        signatures: keys of the signatures to convert; None: all.
+        tags: the tags of the meta graph; None: `serve`, or the only one.
+        shapes: shapes of inputs by name, None or -1 for a dimension that stays dynamic.
+        batch: size of dimension 0 of every input where it is unknown.
+        reference: an `.npz` of inputs and outputs that the result is compared with; a mismatch raises VerificationError.
+        tolerance: relative error (max|a-b| / max|reference|) that the comparison allows.
+        conversion_metadata: write the `CONVERSION_METADATA` entry.
+        progress: called with the name of each phase as it starts.
+
+    The result always passes the IR verifier and is allocated by LiteRT (memory-mapped, without delegates).
+    Raises FormatError for a bad file and UnsupportedError listing all that cannot be converted.
+    """
+    report = Report(source=fspath(source))
+    started = progress or (lambda phase: None)
+
+    def phase(name: str) -> Any:
+        started(name)
+        return report.phase(name)
+
+    def build(path: Path) -> None:
+        with phase("read"):
+            model = load(source, signatures=signatures, tags=tags, shapes=shapes, batch=batch)
+        report.notes = model.notes
+        _optimise(model, report, phase)
+        _write(model, path, report, phase, conversion_metadata)
+        if reference is not None:
+            with phase("compare"):
+                _compare(path, reference, tolerance)
+
+    if output is not None:
+        with replacing(output) as temporary:
+            build(temporary)
+        return Converted(Path(output), report)
+    converted = Converted(_temporary_path(), report)
+    weakref.finalize(converted, converted.path.unlink, missing_ok=True)
+    build(converted.path)
+    return converted
+
+
+def _optimise(model: Model, report: Report, phase: Callable[[str], Any]) -> None:
+    from litecast.ir.verify import verify as verify_ir
+    from litecast.passes import optimize
+    from litecast.tflite.runtime import evaluate
+
+    with phase("optimise"):
+        report.rewrites = dict(optimize(model, run=evaluate))
+    with phase("verify"):
+        verify_ir(model)
+    report.signatures = describe(model)
+    report.ops = op_counts(model)
+    report.weights = weight_bytes(model)
+
+
+def _write(
+    model: Model, path: Path, report: Report, phase: Callable[[str], Any], conversion_metadata: bool
+) -> None:
+    """Write the model to `path` and let LiteRT allocate it."""
+    from litecast.tflite.metadata import min_runtime
+    from litecast.tflite.runtime import Runtime
+    from litecast.tflite.writer import write_to
+
+    with phase("write"):
+        with open(path, "w+b") as file:
+            write_to(model, file, conversion_metadata=conversion_metadata)
+        report.size = path.stat().st_size
+        report.min_runtime = min_runtime(model)
+    with phase("allocate"):
+        Runtime(path, delegate=False).allocate()
+
+
+def _compare(path: Path, reference: Source, tolerance: float) -> None:
+    result = verify(path, reference, tolerance=tolerance)
+    if not result.ok:
+        worst = result.worst
+        note = f" ({worst.note})" if worst.note else ""
+        raise VerificationError(
+            f"the result differs from {fspath(reference)}: output {worst.output} in step {worst.step} has relative "
+            f"error {worst.relative:.3g}, allowed is {tolerance:g}{note}"
+        )
+
+
+def save(model: Model, path: Source, *, conversion_metadata: bool = True) -> Path:
     """Write a Model as a `.tflite`, whole or not at all, and return the path."""
     from litecast.tflite.writer import write_to
 
