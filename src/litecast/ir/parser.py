@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import math
 import re
 from dataclasses import fields
 from enum import IntEnum
@@ -24,6 +25,10 @@ from litecast.ir.types import Blockwise, Dim, DType, Quant, Sym, TensorType
 
 __all__ = ["parse_graph", "parse_model"]
 
+_QUANT_FIELDS: dict[str, Any] = {
+    **dict.fromkeys(("scales", "zero_points", "min", "max"), tuple),
+    "axis": int,
+}
 _DTYPES = {dtype.short: dtype for dtype in DType}
 
 
@@ -272,10 +277,14 @@ class _Parser(Scanner):
         return Sym(*(json.loads(name) if name[0] == '"' else name for name in factors), scale=scale)
 
     def quant_field(self) -> tuple[str, Any]:
+        start = self.token.start
         name = self.take("name", "a field of the quantization")
         self.expect("=")
         if name != "blockwise":
-            return name, self.attribute({})
+            contents = self.attribute({})
+            if name != "details" and not isinstance(contents, _QUANT_FIELDS.get(name, ())):
+                raise self.error(f"quantization has no such {name}", start)
+            return name, contents
         self.expect("(")
         scales = self.operand()
         self.expect(",")
@@ -299,28 +308,21 @@ class _Parser(Scanner):
     def contents(self, dtype: DType, shape: tuple[Any, ...], start: int) -> Any:
         if self.token.kind == "ref":
             return self.reference()
-        fill = {"zeros": 0, "ones": 1}.get(self.token.text)
-        if fill is not None:
-            self.next()
-            return np.full(shape, fill, dtype.numpy)
-        if self.accept("splat"):
-            self.expect("(")
-            scalar = self.attribute({})
-            self.expect(")")
-            return np.full(shape, scalar, dtype.numpy)
-        if self.accept("rand"):
-            self.expect("(")
-            seed = self.attribute({})
-            self.expect(")")
-            return _random(dtype, shape, seed)
-        found = self.items("]", lambda: self.attribute({})) if self.accept("[") else [self.attribute({})]
-        array = np.empty(len(found), object)
-        array[:] = found
-        if len(found) != int(np.prod(shape, dtype=np.int64)):
-            raise self.error(f"{len(found)} elements for the shape {shape}", start)
+        form = self.token.text
         try:
-            return array.astype(dtype.numpy).reshape(shape)
-        except (TypeError, ValueError, OverflowError) as error:
+            if form in ("zeros", "ones"):
+                self.next()
+                return np.full(shape, form == "ones", dtype.numpy)
+            if form in ("splat", "rand"):
+                self.next()
+                self.expect("(")
+                (number,) = self.items(")", lambda: self.attribute({}))
+                return (
+                    np.full(shape, number, dtype.numpy) if form == "splat" else _random(dtype, shape, number)
+                )
+            found = self.items("]", lambda: self.attribute({})) if self.accept("[") else [self.attribute({})]
+            return _elements(found, dtype, shape)
+        except (TypeError, ValueError, OverflowError, MemoryError) as error:
             raise self.error(str(error), start) from error
 
     def reference(self) -> Any:
@@ -402,9 +404,18 @@ def _random(dtype: DType, shape: tuple[int, ...], seed: int) -> Any:
     return generator.integers(low, high, shape).astype(dtype.numpy)
 
 
+def _elements(found: list[Any], dtype: DType, shape: tuple[int, ...]) -> Any:
+    if len(found) != math.prod(shape):
+        raise ValueError(f"{len(found)} elements for the shape {shape}")
+    array = np.empty(len(found), object)
+    array[:] = found
+    return array.astype(dtype.numpy).reshape(shape)
+
+
 def _operations() -> dict[str, type[Op]]:
     """Return every operation class by name."""
-    importlib.import_module("litecast.ops")
+    for module in ("litecast.ops", "litecast.ops.custom"):
+        importlib.import_module(module)
     found: dict[str, type[Op]] = {}
     pending: list[type[Op]] = [Op]
     while pending:
