@@ -93,7 +93,13 @@ class UnidirectionalSequenceLSTM(Op, code=44, options="UnidirectionalSequenceLST
 
 @dataclass(frozen=True)
 class LSTM(Op, code=16, options="LSTMOptions"):
-    """One LSTM step: 20 or 24 operands (FULL kernel, one result) or 5 (BASIC kernel, four results)."""
+    """One LSTM step: 20 or 24 operands (FULL kernel, one result) or 5 (BASIC kernel, four results).
+
+    The FULL kernel is UnidirectionalSequenceLSTM on an input [batch, features]. BASIC takes input, previous
+    activation, weights [4 * units, features + units] (gates in the order input, cell, forget, output), bias
+    and previous state, and gives activation, state and two scratch tensors; the previous ones must not be
+    constants (kernels/lstm.cc:2247).
+    """
 
     fused_activation_function: Activation = Activation.NONE
     cell_clip: float = 0.0
@@ -178,7 +184,11 @@ class UnidirectionalSequenceRNN(Op, code=35, options="SequenceRNNOptions"):
 
 @dataclass(frozen=True)
 class BidirectionalSequenceRNN(Op, code=46, options="BidirectionalSequenceRNNOptions"):
-    """Two simple recurrent layers over time, one from the end: 12 operands, results merged or apart."""
+    """Two simple recurrent layers over time, one from the end: 12 operands, results merged or apart.
+
+    Operands: input; weights, recurrent weights, bias and state of either direction (1-4, 5-8); an auxiliary
+    input and its weights (9-11).
+    """
 
     time_major: bool = False
     fused_activation_function: Activation = Activation.NONE
@@ -202,7 +212,12 @@ class BidirectionalSequenceRNN(Op, code=46, options="BidirectionalSequenceRNNOpt
 
 @dataclass(frozen=True)
 class BidirectionalSequenceLSTM(Op, code=52, options="BidirectionalSequenceLSTMOptions"):
-    """Two LSTMs over time, one from the end: 48 operands, results merged or apart."""
+    """Two LSTMs over time, one from the end: 48 operands, results merged or apart.
+
+    Operands 1 to 17 and 18 to 34 are those of UnidirectionalSequenceLSTM for either direction, 35 to 38 the
+    states, 39 to 47 an auxiliary input and its weights (kernels/bidirectional_sequence_lstm.cc:38). Merged
+    results are wrong where the batch comes first and is over 1 (measured): take them apart and concatenate.
+    """
 
     fused_activation_function: Activation = Activation.NONE
     cell_clip: float = 0.0
