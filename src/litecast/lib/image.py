@@ -1,4 +1,4 @@
-"""Image macros on NHWC values: resizing, blocks moved between space, depth and batch, patches, crops and colours."""
+"""Image macros on NHWC values: resizing, blocks between space, depth and batch, patches, crops, colours."""
 
 from __future__ import annotations
 
@@ -68,13 +68,13 @@ BLOCK_KERNELS = frozenset({DType.FLOAT32, DType.UINT8, DType.INT8, DType.INT32, 
 """Element types of DEPTH_TO_SPACE and SPACE_TO_DEPTH (depth_to_space.cc, space_to_depth.cc)."""
 
 
-# -- resizing -------------------------------------------------------------------------------------------------
+# -- resizing --------------------------------------------------------------------------------------------
 
 
 def resize_bilinear(
     b: Builder, x: Value, size: Value, align_corners: bool = False, half_pixel_centers: bool = False
 ) -> Value:
-    """Resize images to `size` (rows, columns) by bilinear interpolation; the result is FLOAT32 for every input."""
+    """Resize images to `size` (rows, columns) by bilinear interpolation; the result is always FLOAT32."""
     op = ResizeBilinear(align_corners=align_corners, half_pixel_centers=half_pixel_centers)
     result: Value = b(op, array.cast(b, x, DType.FLOAT32), array.cast(b, size, DType.INT32))
     return result
@@ -83,7 +83,7 @@ def resize_bilinear(
 def resize_nearest(
     b: Builder, x: Value, size: Value, align_corners: bool = False, half_pixel_centers: bool = False
 ) -> Value:
-    """Resize images to `size` by nearest neighbour; 64-bit elements travel as pairs of INT32 (the kernel has 8 to 32)."""
+    """Resize images to `size` by nearest neighbour; 64-bit elements, unknown to the kernel, as INT32 pairs."""
     if x.dtype.bits == 64:
         halves = b(Bitcast(DType.INT32), x)
         pairs = array.reshape(b, halves, (*x.shape[:3], x.shape[3] * 2))
@@ -107,7 +107,7 @@ def resample(b: Builder, x: Value, rows: Array, columns: Array) -> Value:
     return result
 
 
-# -- blocks ---------------------------------------------------------------------------------------------------
+# -- blocks ----------------------------------------------------------------------------------------------
 
 
 def depth_to_space(b: Builder, x: Value, block: int) -> Value:
@@ -138,9 +138,9 @@ def space_to_depth(b: Builder, x: Value, block: int) -> Value:
 
 
 def space_to_batch(b: Builder, x: Value, block: Value, paddings: Value) -> Value:
-    """Move blocks of the `len(block)` axes after the batch, padded with zeros, into the batch (block positions major).
+    """Move blocks of the `len(block)` axes after the batch, padded with zeros, into the batch, blocks major.
 
-    SPACE_TO_BATCH_ND takes one or two block axes: what follows them is merged, further axes go before, last to first.
+    SPACE_TO_BATCH_ND takes one or two block axes: what follows them is merged, more of them go one by one.
     """
     return _blocks(b, SpaceToBatchND(), x, block, paddings, last_first=True)
 
@@ -185,7 +185,7 @@ def _two_blocks(b: Builder, op: Any, x: Value, block: Value, margins: Value) -> 
     return result
 
 
-# -- windows --------------------------------------------------------------------------------------------------
+# -- windows ---------------------------------------------------------------------------------------------
 
 
 def extract_patches(
@@ -196,7 +196,7 @@ def extract_patches(
     dilations: Sequence[int],
     padding: str,
 ) -> Value:
-    """Return per window its elements in the last axis, ordered (*window, channels); spatial axes are 1 to rank - 2."""
+    """Return per window (axes 1 to rank - 2) its elements in the last axis, ordered (*window, channels)."""
     axes = range(1, x.rank - 1)
     return array.concat(b, _parts(b, x, axes, window, strides, dilations, padding, 0), -1)
 
@@ -220,7 +220,7 @@ def _parts(
 def dilation(
     b: Builder, x: Value, w: Value, strides: Sequence[int], dilations: Sequence[int], padding: str
 ) -> Value:
-    """Return the grey-scale dilation of images by a filter [h, w, c]: the maximum over the window of x + w."""
+    """Return the grey-scale dilation of images by a filter [h, w, c]: the maximum of x + w over windows."""
 
     def compute(x: Value, w: Value) -> Value:
         window = [int(size) for size in w.shape[:2]]
@@ -235,7 +235,7 @@ def dilation(
     return in_float32(b, compute, x, w)
 
 
-# -- crops ----------------------------------------------------------------------------------------------------
+# -- crops -----------------------------------------------------------------------------------------------
 
 
 def crop_and_resize(
@@ -247,7 +247,7 @@ def crop_and_resize(
     nearest: bool = False,
     outside: float = 0.0,
 ) -> Value:
-    """Return, per box (y1, x1, y2, x2 as fractions) of image `indices`, a FLOAT32 crop of `size` (rows, columns).
+    """Return, per box (fractions y1, x1, y2, x2) of image `indices`, a FLOAT32 crop of `size`.
 
     Pixels that sample outside the image are `outside` (crop_and_resize_op.cc).
     """
@@ -301,7 +301,7 @@ def _interpolate(b: Builder, at: Any, rows: Value, columns: Value) -> Value:
     return mix(upper, lower, down)
 
 
-# -- colours --------------------------------------------------------------------------------------------------
+# -- colours ---------------------------------------------------------------------------------------------
 
 
 def adjust_contrast(b: Builder, x: Value, factor: Value) -> Value:
@@ -312,7 +312,7 @@ def adjust_contrast(b: Builder, x: Value, factor: Value) -> Value:
 
 
 def rgb_to_hsv(b: Builder, x: Value) -> Value:
-    """Convert the last axis from red, green, blue to hue, saturation, value, all in [0, 1] (colorspace_op.h)."""
+    """Convert the last axis from red, green, blue to hue, saturation, value in [0, 1] (colorspace_op.h)."""
     flat = array.reshape(b, x, (-1, 3))
     red, green, blue = array.split(b, flat, 3, 1)
     axis = np.array([1], np.int32)
@@ -334,7 +334,7 @@ def rgb_to_hsv(b: Builder, x: Value) -> Value:
 
 
 def hsv_to_rgb(b: Builder, x: Value) -> Value:
-    """Convert the last axis from hue, saturation, value to red, green, blue, all in [0, 1] (colorspace_op.h)."""
+    """Convert the last axis from hue, saturation, value to red, green, blue in [0, 1] (colorspace_op.h)."""
     flat = array.reshape(b, x, (-1, 3))
     hue, saturation, value = array.split(b, flat, 3, 1)
     angle = b(Mul(), hue, 6.0)

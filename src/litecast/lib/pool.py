@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
+
+import numpy as np
 
 from litecast.errors import Unsupported, UnsupportedError
 from litecast.ir.builder import Builder
@@ -15,10 +18,10 @@ from litecast.ir.types import DType, product
 from litecast.lib import array
 from litecast.lib.nn import in_float32
 from litecast.lib.windows import Spec, lowest, pad, resolve
-from litecast.ops import AveragePool2D, Maximum, MaxPool2D, StridedSlice
+from litecast.ops import AveragePool2D, Equal, Maximum, MaxPool2D, Minimum, Range, SelectV2, StridedSlice
 from litecast.ops.enums import Padding
 
-__all__ = ["average", "maximum", "window_parts"]
+__all__ = ["argmax", "average", "maximum", "window_parts"]
 
 
 def maximum(
@@ -122,19 +125,53 @@ def _integer_maximum(
     b: Builder, x: Value, window: Sequence[int], strides: Sequence[int], padding: str
 ) -> Value:
     """Pool as maxima of shifted slices: MAX_POOL_2D takes floats and quantized numbers (pooling.cc)."""
-    if x.dtype is DType.UINT64:
-        raise UnsupportedError(
-            Unsupported(b.loc.op, "LiteRT has no maximum of uint64", hint="convert to int64")
-        )
-    wide = DType.INT64 if x.dtype.bits > 32 or x.dtype is DType.UINT32 else DType.INT32
+    wide = _carrier(b, x.dtype)
     y = array.cast(b, x, wide)
     y = pad(b, y, resolve(b, padding, y.shape, window, strides), lowest(wide))
     for axis in range(y.rank):
         if window[axis] == 1 and strides[axis] == 1:
             continue
         parts = window_parts(b, y, (axis,), window[axis : axis + 1], strides[axis : axis + 1], (1,))
-        y = parts[0]
-        for part in parts[1:]:
-            y = b(Maximum(), y, part)
+        y = reduce(lambda left, right: b(Maximum(), left, right), parts)
     result: Value = array.cast(b, y, x.dtype)
     return result
+
+
+def argmax(
+    b: Builder, x: Value, window: Sequence[int], strides: Sequence[int], padding: str, with_batch: bool
+) -> tuple[Value, Value]:
+    """Return the maximum over windows of NHWC images, and its place: (row * width + column) * c + channel.
+
+    `with_batch` counts the images before as well. The first of equal elements wins.
+    """
+    dtype = DType.FLOAT32 if x.dtype.is_float else _carrier(b, x.dtype)
+    pads = [(0, 0), *resolve(b, padding, x.shape[1:3], window, strides), (0, 0)]
+    beyond = b.const(np.int32(np.iinfo(np.int32).max))
+
+    def parts(whole: Value, value: float) -> list[Value]:
+        return window_parts(b, pad(b, whole, pads, value), (1, 2), window, strides, (1, 1))
+
+    taps = parts(array.cast(b, x, dtype), lowest(dtype))
+    best = reduce(lambda left, right: b(Maximum(), left, right), taps)
+    places = parts(_places(b, x, with_batch), int(beyond.array()))
+    found = [
+        b(SelectV2(), b(Equal(), tap, best), place, beyond) for tap, place in zip(taps, places, strict=True)
+    ]
+    return array.cast(b, best, x.dtype), reduce(lambda left, right: b(Minimum(), left, right), found)
+
+
+def _places(b: Builder, x: Value, with_batch: bool) -> Value:
+    """Return the number of each element of images, counted from the start of the batch or of its image."""
+    shape = (x.shape[0] if with_batch else 1, *x.shape[1:])
+    numbers = b(Range(), np.int32(0), b.dim(product(shape)), np.int32(1))
+    result: Value = array.reshape(b, numbers, shape)
+    return result
+
+
+def _carrier(b: Builder, dtype: DType) -> DType:
+    """Return the integer type that LiteRT computes a maximum of `dtype` in."""
+    if dtype is DType.UINT64:
+        raise UnsupportedError(
+            Unsupported(b.loc.op, "LiteRT has no maximum of uint64", hint="convert to int64")
+        )
+    return DType.INT64 if dtype.bits > 32 or dtype is DType.UINT32 else DType.INT32

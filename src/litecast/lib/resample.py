@@ -1,7 +1,7 @@
-"""The matrices of TensorFlow's separable image resampling: bicubic, area, and antialiased kernels, as [out, in] weights.
+"""The weights [out, in] of TensorFlow's separable image resampling: bicubic, area and antialiased kernels.
 
-They follow tensorflow/core/kernels/image: resize_bicubic_op.cc, resize_area_op.cc, scale_and_translate_op.cc with
-sampling_kernels.h, in FLOAT32 where rounding decides which pixels take part.
+They follow tensorflow/core/kernels/image (resize_bicubic_op.cc, resize_area_op.cc, scale_and_translate_op.cc,
+sampling_kernels.h), in FLOAT32 where rounding decides which pixels take part.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def resize_scale(size: int, out: int, align_corners: bool) -> Any:
 
 
 def bicubic(size: int, out: int, align_corners: bool, half_pixel_centers: bool) -> Array:
-    """Return the weights of ResizeBicubic: Keys' a = -0.5 with half pixel centers, else the older a = -0.75."""
+    """Return the weights of ResizeBicubic: Keys' a = -0.5 with half pixel centers, else a = -0.75."""
     scale = resize_scale(size, out, align_corners)
     at = np.arange(out, dtype=np.float32)
     place = (at + np.float32(0.5)) * scale - np.float32(0.5) if half_pixel_centers else at * scale
@@ -107,7 +107,7 @@ KERNELS: dict[str, tuple[float, Callable[[Array], Array]]] = {
 def kernel_weights(
     size: int, out: int, scale: float, translation: float, kernel: str, antialias: bool
 ) -> Array:
-    """Return the weights of ScaleAndTranslate along one axis; outputs that sample outside the image are zero."""
+    """Return the weights of ScaleAndTranslate along one axis; what samples outside the image is zero."""
     radius, weigh = KERNELS[kernel]
     inverse = np.float32(1.0 / np.float32(scale))
     shift = -inverse * np.float32(translation)

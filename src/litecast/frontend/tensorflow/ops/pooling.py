@@ -10,7 +10,8 @@ from litecast.frontend.tensorflow.ops.layout import Layout
 from litecast.frontend.tensorflow.tracer import as_constant
 from litecast.ir.builder import Builder
 from litecast.ir.graph import Value
-from litecast.lib import pool
+from litecast.ir.types import DType
+from litecast.lib import array, pool
 from litecast.lib.windows import Spec
 
 
@@ -74,3 +75,21 @@ def avg_pool(
     at = Layout(op, data_format or ("NDHWC" if op == "AvgPool3D" else "NHWC"))
     window, steps = _axes_to_last(at, ksize, "ksize"), _axes_to_last(at, strides, "strides")
     return at.from_last(b, pool.average(b, at.to_last(b, x), window, steps, padding))
+
+
+@tf("MaxPoolWithArgmax")
+def max_pool_with_argmax(
+    b: Builder,
+    x: Value,
+    *,
+    op: str,
+    ksize: Sequence[int],
+    strides: Sequence[int],
+    padding: str,
+    Targmax: DType = DType.INT64,
+    include_batch_in_index: bool = False,
+) -> tuple[Value, Value]:
+    at = Layout(op, "NHWC")
+    sizes = (at.spatial(ksize, "ksize"), at.spatial(strides, "strides"), padding)
+    best, places = pool.argmax(b, x, *sizes, include_batch_in_index)
+    return best, array.cast(b, places, Targmax)
