@@ -31,6 +31,7 @@ __all__ = [
     "pad",
     "reshape",
     "reverse",
+    "roll",
     "shape",
     "slice",
     "split",
@@ -64,8 +65,11 @@ _KERNELS: dict[type, frozenset[DType]] = {
     ops.Pack: _F32_I | {DType.UINT32},
     ops.Unpack: _F32_I - {DType.INT64} | {DType.FLOAT16, DType.BFLOAT16, DType.BOOL},
     ops.Pad: _F32_I | {DType.FLOAT16, DType.BFLOAT16, DType.BOOL},
-    ops.Gather: _F32_I | {DType.FLOAT16, DType.BFLOAT16, DType.BOOL, DType.INT4},
+    ops.Gather: _F32_I | {DType.FLOAT16, DType.BFLOAT16, DType.BOOL, DType.INT4, DType.STRING},
     ops.ReverseV2: _F32_I | {DType.FLOAT16, DType.BFLOAT16, DType.BOOL},
+    ops.GatherNd: _F32_I | {DType.FLOAT16, DType.BFLOAT16, DType.BOOL, DType.STRING},
+    ops.ReverseSequence: _F32_I - {DType.INT8},
+    ops.MirrorPad: _F32_I,
 }
 """Element types of the movement kernels that are picky (concatenation.cc, split.cc, pack.cc, unpack.cc, pad.cc ...)."""
 CARRIERS = {
@@ -419,3 +423,30 @@ def arange(b: Builder, start: Any, limit: Any, delta: Any) -> Any:
     if wide not in (DType.FLOAT32, DType.INT32, DType.INT64):
         raise unsupported("Range", f"the kernel does not take {dtype.name}", "use int32 or float32")
     return cast(b, b(ops.Range(), *(cast(b, x, wide) for x in (start, limit, delta))), dtype)
+
+
+def roll(b: Builder, x: Any, shifts: Sequence[Any], axes: Sequence[int]) -> Any:
+    """Return x with the elements along `axes` moved on by `shifts` (ints or scalar values), round the end."""
+    amounts: dict[int, Any] = {}
+    for shift, axis in zip(shifts, axes, strict=True):
+        place = normalize_axis(axis, x.rank)
+        before = amounts.get(place, 0)
+        amounts[place] = b(ops.Add(), before, shift) if isinstance(shift, Value) or isinstance(before, Value) else before + shift
+    for axis, amount in amounts.items():
+        x = _roll(b, x, amount, axis)
+    return x
+
+
+def _roll(b: Builder, x: Any, shift: Any, axis: int) -> Any:
+    length = x.shape[axis]
+    if isinstance(length, int) and not isinstance(shift, Value):
+        start: Any = -shift % length if length else 0
+        if start == 0:
+            return x
+    else:
+        moved_on = b(ops.Neg(), cast(b, shift, DType.INT32)) if isinstance(shift, Value) else b.const(np.int32(-shift))
+        start = b(ops.FloorMod(), moved_on, b.dim(length))
+    begin, size = [0] * x.rank, [-1] * x.rank
+    tail = slice(b, x, [start if place == axis else 0 for place in range(x.rank)], size)
+    head = slice(b, x, begin, [start if place == axis else -1 for place in range(x.rank)])
+    return concat(b, [tail, head], axis)

@@ -12,10 +12,10 @@ from litecast import ops
 from litecast.ir.builder import Builder
 from litecast.ir.graph import Value
 from litecast.ir.types import Dim, DType, product
-from litecast.lib import array
+from litecast.lib import array, math, reduce
 from litecast.lib.array import unsupported
 
-__all__ = ["Masks", "strided_slice"]
+__all__ = ["Masks", "gather_nd", "one_hot", "search_sorted", "strided_slice"]
 
 STRIDED_RANK = 5
 """Dimensions of StridedSlice in every runtime (new ones take any number)."""
@@ -217,3 +217,38 @@ def _with_new_axes(b: Builder, x: Any, axes: Sequence[int]) -> Any:
     for axis in axes:
         x = array.expand_dims(b, x, axis)
     return x
+
+
+# -- tuples of indices, searches ----------------------------------------------------------------------------------
+
+
+def gather_nd(b: Builder, x: Any, indices: Any) -> Any:
+    """Return the parts of x that the index tuples in the last axis of `indices` name."""
+    if indices.dtype not in (DType.INT16, DType.INT32, DType.INT64):
+        indices = array.cast(b, indices, DType.INT32)
+    return array.moved(b, ops.GatherNd, x, lambda y: b(ops.GatherNd(), y, indices))
+
+
+def one_hot(b: Builder, indices: Any, depth: Any, on_value: Any, off_value: Any, axis: int) -> Any:
+    """Return `on_value` where the position on a new axis equals the index, `off_value` elsewhere."""
+    places = indices if indices.dtype in (DType.INT32, DType.INT64) else array.cast(b, indices, DType.INT32)
+    dtype = on_value.dtype
+    carrier = dtype
+    while carrier not in _ONE_HOT:
+        if carrier not in math.WIDER:
+            raise unsupported("OneHot", f"the kernel does not take {dtype.name}", "use float32 or int32")
+        carrier = math.WIDER[carrier]
+    values = [array.cast(b, value, carrier) for value in (on_value, off_value)]
+    return array.cast(b, b(ops.OneHot(axis=axis), places, array.cast(b, depth, DType.INT32), *values), dtype)
+
+
+_ONE_HOT = frozenset({DType.FLOAT32, DType.INT32, DType.INT64, DType.INT8, DType.UINT8, DType.BOOL})
+"""Element types that one_hot.cc evaluates (it also prepares INT16, which then fails)."""
+
+
+def search_sorted(b: Builder, x: Any, values: Any, dtype: DType, right: bool) -> Any:
+    """Return, per row, how many elements of sorted x are less than (`right`: not greater than) each value."""
+    rows = array.expand_dims(b, x, 1)
+    wanted = array.expand_dims(b, values, 2)
+    before = math.apply(b, ops.LessEqual() if right else ops.Less(), rows, wanted)
+    return array.cast(b, reduce.total(b, array.cast(b, before, DType.INT32), (2,)), dtype)

@@ -11,7 +11,7 @@ from litecast import ops
 from litecast.ir.builder import Builder
 from litecast.ir.graph import Value
 from litecast.ir.types import Dim, DType, broadcast, product
-from litecast.lib import array, math
+from litecast.lib import array, math, reduce
 from litecast.lib.array import unsupported
 
 __all__ = ["diagonal", "dot_general", "einsum", "matmul"]
@@ -69,7 +69,7 @@ def _matmul_integers(b: Builder, x: Any, y: Any, adj_x: bool, adj_y: bool) -> An
     """Multiply every pair of elements and sum: exact, and wraps as TensorFlow's integer product does."""
     left = array.expand_dims(b, _swap_last(b, x) if adj_x else x, -1)
     right = array.expand_dims(b, _swap_last(b, y) if adj_y else y, -3)
-    return math.total(b, math.apply(b, ops.Mul(), left, right), (-2,))
+    return reduce.total(b, math.apply(b, ops.Mul(), left, right), (-2,))
 
 
 def dot_general(
@@ -205,7 +205,7 @@ def _reduced(
         labels = [label for axis, label in enumerate(labels) if axis not in wide]
     summed = [axis for axis, label in enumerate(labels) if label not in needed]
     if summed:
-        x = math.total(b, x, summed)
+        x = reduce.total(b, x, summed)
         labels = [label for axis, label in enumerate(labels) if axis not in summed]
     return x, labels
 

@@ -19,7 +19,33 @@ from litecast.ir.types import Dim, DType, broadcast, product
 from litecast.lib import array
 from litecast.lib.array import unsupported
 
-__all__ = ["apply", "broadcast_to", "broadcast_values", "is_nan", "select", "where_zero"]
+__all__ = [
+    "absolute",
+    "apply",
+    "bitwise_and",
+    "bitwise_or",
+    "broadcast_to",
+    "broadcast_values",
+    "floor_divide",
+    "invert",
+    "is_finite",
+    "is_inf",
+    "is_nan",
+    "left_shift",
+    "merged_axes",
+    "power",
+    "reciprocal",
+    "right_shift",
+    "round_half_even",
+    "select",
+    "sign",
+    "square",
+    "squared_difference",
+    "truncate_divide",
+    "truncate_mod",
+    "where",
+    "where_zero",
+]
 
 F32, I32, I64, BOOL = DType.FLOAT32, DType.INT32, DType.INT64, DType.BOOL
 
@@ -177,13 +203,137 @@ def is_nan(b: Builder, x: Any) -> Any:
     return apply(b, ops.NotEqual(), x, x)
 
 
-def total(b: Builder, x: Any, axes: Sequence[int], keep_dims: bool = False) -> Any:
-    """Return the sum over `axes`; narrow types are summed in a wider one and converted back."""
-    if not len(axes):
+def is_inf(b: Builder, x: Any) -> Any:
+    """Return whether x is infinite."""
+    return apply(b, ops.Equal(), absolute(b, x), np.inf)
+
+
+def is_finite(b: Builder, x: Any) -> Any:
+    """Return whether x is neither infinite nor NaN."""
+    return apply(b, ops.Less(), absolute(b, x), np.inf)
+
+
+# -- arithmetic ---------------------------------------------------------------------------------------------------
+
+
+def absolute(b: Builder, x: Any) -> Any:
+    """Return |x|."""
+    if isinstance(x, Value) and x.dtype in (I64, DType.UINT32):
+        return apply(b, ops.Maximum(), x, apply(b, ops.Neg(), x)) if x.dtype is I64 else x
+    return apply(b, ops.Abs(), x)
+
+
+def sign(b: Builder, x: Any) -> Any:
+    """Return -1, 0 or 1."""
+    if isinstance(x, Value) and x.dtype in (I64, DType.UINT32):
+        return apply(b, ops.Maximum(), apply(b, ops.Minimum(), x, 1), -1 if x.dtype is I64 else 0)
+    return apply(b, ops.Sign(), x)
+
+
+def square(b: Builder, x: Any) -> Any:
+    """Return x * x."""
+    if isinstance(x, Value) and x.dtype.is_float:
+        return apply(b, ops.Square(), x)
+    return apply(b, ops.Mul(), x, x)
+
+
+def squared_difference(b: Builder, x: Any, y: Any) -> Any:
+    """Return (x - y) squared."""
+    if isinstance(x, Value) and x.dtype in (F32, I32):
+        return apply(b, ops.SquaredDifference(), x, y)
+    return square(b, apply(b, ops.Sub(), x, y))
+
+
+def reciprocal(b: Builder, x: Any) -> Any:
+    """Return 1 / x."""
+    return apply(b, ops.Div(), b.const(np.ones((), x.dtype.numpy)), x)
+
+
+def round_half_even(b: Builder, x: Any) -> Any:
+    """Return x rounded to the nearest integer, ties to even; integers are returned as they are."""
+    return x if x.dtype.is_integer else apply(b, ops.Round(), x)
+
+
+def power(b: Builder, x: Any, y: Any) -> Any:
+    """Return x to the power y; constant whole exponents of 64-bit integers are products."""
+    if isinstance(x, Value) and x.dtype is I64 and not x.is_const and isinstance(y, Value) and y.is_const:
+        exponent = int(y.array().flat[0]) if y.type.size else 0
+        if 0 <= exponent <= 64 and np.all(y.array() == exponent):
+            result = _integer_power(b, x, exponent)
+            return broadcast_to(b, result, broadcast(x.shape, y.shape))
+    return apply(b, ops.Pow(), x, y)
+
+
+def _integer_power(b: Builder, x: Any, exponent: int) -> Any:
+    if exponent == 0:
+        return array.full(b, b.dims(x.shape), 1, x.dtype)
+    half = x if exponent == 1 else _integer_power(b, x, exponent // 2)
+    if exponent == 1:
         return x
-    positions = np.array(sorted(array.normalize_axis(axis, x.rank) for axis in axes), np.int32)
-    if isinstance(x, Composite) or x.dtype in (F32, I32, I64):
-        return b(ops.Sum(keep_dims=keep_dims), x, positions)
-    if x.dtype not in WIDER:
-        raise unsupported(f"Sum of {x.dtype.name.lower()}", "LiteRT has no kernel for this element type", "use float32")
-    return array.cast(b, b(ops.Sum(keep_dims=keep_dims), array.cast(b, x, WIDER[x.dtype]), positions), x.dtype)
+    whole = apply(b, ops.Mul(), half, half)
+    return apply(b, ops.Mul(), whole, x) if exponent % 2 else whole
+
+
+# -- integer division and bits ------------------------------------------------------------------------------------
+
+
+def floor_divide(b: Builder, x: Any, y: Any) -> Any:
+    """Return x / y rounded down."""
+    return apply(b, ops.FloorDiv(), x, y)
+
+
+def truncate_divide(b: Builder, x: Any, y: Any) -> Any:
+    """Return x / y rounded towards zero."""
+    if x.dtype.is_float:
+        quotient = apply(b, ops.Div(), x, y)
+        return apply(b, ops.Mul(), sign(b, quotient), apply(b, ops.Floor(), absolute(b, quotient)))
+    return apply(b, ops.Div(), x, y)
+
+
+def truncate_mod(b: Builder, x: Any, y: Any) -> Any:
+    """Return the remainder of x / y with the sign of x: that of the absolute values, which FloorMod computes."""
+    if x.dtype.is_integer and x.dtype.name.startswith("U"):
+        return apply(b, ops.FloorMod(), x, y)
+    rest = apply(b, ops.FloorMod(), absolute(b, x), absolute(b, y))
+    if x.dtype.is_float:
+        return select(b, apply(b, ops.Less(), x, 0), apply(b, ops.Neg(), rest), rest)
+    return apply(b, ops.Mul(), rest, sign(b, x))
+
+
+def invert(b: Builder, x: Any) -> Any:
+    """Return x with every bit flipped: -1 - x, or the largest number minus x where unsigned."""
+    ones = np.iinfo(x.dtype.numpy).max if x.dtype.name.startswith("U") else -1
+    return apply(b, ops.Sub(), b.const(np.asarray(ones, x.dtype.numpy)), x)
+
+
+def bitwise_and(b: Builder, x: Any, y: Any) -> Any:
+    """Return the bits that both have."""
+    same = x.shape == y.shape
+    left, right = (x, y) if same else broadcast_values(b, (x, y))
+    return b(ops.StablehloAnd(), left, right)
+
+
+def bitwise_or(b: Builder, x: Any, y: Any) -> Any:
+    """Return the bits that either has: their sum counts the common ones twice."""
+    return apply(b, ops.Sub(), apply(b, ops.Add(), x, y), bitwise_and(b, x, y))
+
+
+def left_shift(b: Builder, x: Any, y: Any) -> Any:
+    """Return x * 2**y, the bits that leave the type lost."""
+    if isinstance(y, Value) and y.is_const:
+        factor = np.left_shift(np.ones((), x.dtype.numpy), y.array())
+        return apply(b, ops.Mul(), x, b.const(np.asarray(factor, x.dtype.numpy)))
+    wide = array.cast(b, y, I32)
+    return apply(b, ops.Mul(), x, array.cast(b, b(ops.Pow(), 2, wide), x.dtype))
+
+
+def right_shift(b: Builder, x: Any, y: Any) -> Any:
+    """Return x / 2**y rounded down (the sign is kept)."""
+    return apply(b, ops.RightShift(), x, y)
+
+
+def where(b: Builder, x: Any) -> Any:
+    """Return the indices (INT64, one row each) of what is true, or not zero."""
+    if x.dtype not in (BOOL, F32, I32, I64) and not x.is_const:
+        x = apply(b, ops.NotEqual(), x, 0)
+    return b(ops.Where(), x)

@@ -1,207 +1,179 @@
-"""Differential check of importers: a TensorFlow function, converted and run in LiteRT, against TensorFlow."""
+"""Differential testing of importers: trace a TensorFlow function, convert it, run it in LiteRT, compare with TensorFlow.
+
+`check(function, spec, ...)` is the whole interface. Unknown dimensions (None) are tried at several sizes; integers,
+booleans and strings must agree exactly, floats within a relative error (max|a-b| / max|reference|).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
 import numpy as np
+import pytest
 
 from litecast.errors import UnsupportedError
-from litecast.frontend.tensorflow import model as _importers  # noqa: F401  (fills the importer table)
+from litecast.frontend.tensorflow import ops as importers  # noqa: F401  (fills the table)
 from litecast.frontend.tensorflow.attributes import dtype_of
-from litecast.frontend.tensorflow.proto import GraphDef, OpDef
-from litecast.frontend.tensorflow.tracer import Frame, Tracer, fresh_types
+from litecast.frontend.tensorflow.proto import GraphDef, MetaGraphDef
+from litecast.frontend.tensorflow.tracer import Frame, Tracer, fresh_types, node_name
 from litecast.ir.builder import Builder
-from litecast.ir.graph import Graph, Model, Signature, Value
+from litecast.ir.graph import Graph, Model, Signature
 from litecast.ir.verify import verify
 from litecast.lib.complex import Complex, as_complex, to_tensor
-from litecast.ops.custom import Custom, Flex, Opaque
 from litecast.passes import optimize
 from litecast.tflite.runtime import Runtime, evaluate
 from litecast.tflite.writer import write
 
+tf = pytest.importorskip("tensorflow")
+
+SIZES: tuple[Any, ...] = (2, 3)
 TOLERANCE = 1e-5
-SIZES = (3, 5)
-"""What an unknown dimension is, run by run; an input may state sizes of its own."""
+
+Spec = tf.TensorSpec
 
 
-@dataclass(frozen=True)
-class Spec:
-    """An input: its shape (None: unknown dimension), element type, and how its numbers are made.
+def f32(*shape: int | None) -> tf.TensorSpec:
+    """A float32 input."""
+    return tf.TensorSpec(shape, tf.float32)
 
-    `make(generator, shape)` gives the array; without it floats are normal and integers small.
-    """
 
-    shape: tuple[int | None, ...]
-    dtype: str = "float32"
-    make: Callable[[np.random.Generator, tuple[int, ...]], Any] | None = None
-    sizes: tuple[int, ...] | None = field(default=None)
+def i32(*shape: int | None) -> tf.TensorSpec:
+    """An int32 input."""
+    return tf.TensorSpec(shape, tf.int32)
 
-    def array(self, generator: np.random.Generator, size: int) -> np.ndarray:
-        shape = tuple(size if dim is None else dim for dim in self.shape)
-        if self.make is not None:
-            return np.asarray(self.make(generator, shape)).astype(self.dtype)
-        if self.dtype == "bool":
-            return generator.integers(0, 2, shape).astype(bool)
-        if self.dtype.startswith(("int", "uint")):
-            low = 0 if self.dtype.startswith("uint") else -20
-            return generator.integers(low, 21, shape).astype(self.dtype)
-        numbers = generator.standard_normal(shape)
-        if self.dtype.startswith("complex"):
-            numbers = numbers + 1j * generator.standard_normal(shape)
-        return numbers.astype(_numpy(self.dtype))
+
+def spec(dtype: str, *shape: int | None) -> tf.TensorSpec:
+    """An input of any element type."""
+    return tf.TensorSpec(shape, tf.dtypes.as_dtype(dtype))
+
+
+def trace(function: Callable[..., Any], *specs: tf.TensorSpec, optimized: bool = True) -> tuple[Model, Any]:
+    """Convert a TensorFlow function to a Model with signature `main`; also return the concrete function."""
+    concrete = tf.function(function).get_concrete_function(*specs)
+    graph = concrete.graph.as_graph_def()
+    proto = GraphDef.FromString(graph.SerializeToString())
+    names = {node.op for node in graph.node} | {
+        node.op for item in graph.library.function for node in item.node_def
+    }
+    op_defs = {name: _op_def(name) for name in names}
+    functions = {item.signature.name: item for item in proto.library.function}
+    tracer = Tracer(functions, {name: item for name, item in op_defs.items() if item is not None}, evaluate)
+    b = Builder(Graph("main"), evaluate)
+    arguments: dict[str, Any] = {}
+    for index, tensor in enumerate(concrete.inputs):
+        shape = None if tensor.shape.rank is None else tensor.shape.as_list()
+        value = b.add_input(fresh_types(f"x{index}", shape, dtype_of(tensor.dtype.as_datatype_enum)), f"x{index}")
+        arguments[node_name(tensor.name)] = as_complex(b, value) if value.dtype.is_complex else value
+    frame = Frame({node.name: node for node in proto.node}, arguments)
+    results = tracer.evaluate(b, frame, [tensor.name for tensor in concrete.outputs])
+    if tracer.missing:
+        raise UnsupportedError(tracer.missing)
+    b.graph.set_outputs(to_tensor(b, result) if isinstance(result, Complex) else result for result in results)
+    signature = Signature(
+        b.graph, [f"x{index}" for index in range(len(arguments))], [f"y{index}" for index in range(len(results))]
+    )
+    model = Model({"main": signature})
+    verify(model)
+    if optimized:
+        optimize(model, evaluate)
+        verify(model)
+    return model, concrete
+
+
+def _op_def(name: str) -> Any:
+    from tensorflow.python.framework import op_def_registry
+
+    definition = op_def_registry.get(name)
+    if definition is None:
+        return None
+    meta = tf.compat.v1.MetaGraphDef()
+    meta.meta_info_def.stripped_op_list.op.append(definition)
+    return MetaGraphDef.FromString(meta.SerializeToString()).meta_info_def.stripped_op_list.op[0]
+
+
+def operations(function: Callable[..., Any], *specs: tf.TensorSpec) -> list[str]:
+    """Return the names of the operations that a function is converted to, in order."""
+    model, _ = trace(function, *specs)
+    return [node.op.name for node in model.signatures["main"].graph.nodes]
 
 
 def check(
     function: Callable[..., Any],
-    *specs: Spec,
-    sizes: Sequence[int] = SIZES,
+    *specs: tf.TensorSpec,
+    sizes: Sequence[Any] = SIZES,
+    inputs: Sequence[Any] | Callable[..., Any] | None = None,
     tolerance: float = TOLERANCE,
-    optimized: bool = True,
-    exact_shapes: bool = True,
+    ops: Sequence[str] | None = None,
 ) -> Model:
-    """Convert a function and compare it with TensorFlow, at every size of its unknown dimensions.
+    """Convert a function and compare LiteRT with TensorFlow, before and after optimisation.
 
-    Integers and bools must be equal, floats within `tolerance` of the largest reference value. Only builtin
-    operations may remain. The model runs as traced, with XNNPACK and without, and (`optimized`) after the passes.
-    Returns the model as traced.
+    `sizes`: what the unknown dimensions are tried at, one number for all of them, or a tuple in the order of the
+    specs. `inputs`: the arrays, or a function (rng, shape, numpy dtype) of one. `ops`: the operations that must remain.
     """
-    concrete, model = trace(function, *specs)
-    _check_model(model, concrete, exact_shapes)
-    runs = [_arrays(specs, index, size) for index, size in enumerate(sizes)]
-    wanted = [_run_tensorflow(concrete, arrays) for arrays in runs]
-    content = write(model)
-    for delegate in (True, False):
-        _compare(
-            Runtime(content, delegate=delegate), runs, wanted, tolerance, f"as traced, XNNPACK {delegate}"
-        )
-    if optimized:
-        _, copy = trace(function, *specs, concrete=concrete)
-        optimize(copy, run=evaluate)
-        verify(copy)
-        _compare(Runtime(write(copy)), runs, wanted, tolerance, "optimized")
+    for optimized in (False, True):
+        model, concrete = trace(function, *specs, optimized=optimized)
+        runtime = Runtime(write(model))
+        dynamic = any(dim is None for item in specs for dim in item.shape)
+        for size in sizes if dynamic and not isinstance(inputs, (list, tuple)) else sizes[:1]:
+            arrays = list(inputs) if isinstance(inputs, (list, tuple)) else _arrays(specs, size, inputs)
+            expected = tf.nest.flatten(concrete(*map(tf.constant, arrays)))
+            given = [np.asarray(array) for array in arrays]
+            actual = list(runtime.run({f"x{index}": array for index, array in enumerate(given)}).values())
+            for position, (got, want) in enumerate(zip(actual, expected, strict=True)):
+                compare(got, want.numpy(), tolerance, f"output {position} at size {size}, optimized={optimized}")
+    if ops is not None:
+        assert [node.op.name for node in model.signatures["main"].graph.nodes] == list(ops)
     return model
 
 
-def trace(function: Callable[..., Any], *specs: Spec, concrete: Any = None) -> tuple[Any, Model]:
-    """Return TensorFlow's concrete function and Litecast's model of it (`main`: x0, x1 ... -> y0, y1 ...)."""
-    import tensorflow as tf
-
-    if concrete is None:
-        signature = [tf.TensorSpec(spec.shape, spec.dtype, f"x{index}") for index, spec in enumerate(specs)]
-        concrete = tf.function(function, autograph=False).get_concrete_function(*signature)
-    nodes = GraphDef.FromString(concrete.graph.as_graph_def().SerializeToString())
-    functions = {item.signature.name: item for item in nodes.library.function}
-    tracer = Tracer(functions, op_definitions(), evaluate)
-    b = Builder(Graph("main"), evaluate)
-    arguments = {}
-    for tensor in concrete.inputs[: len(specs)]:
-        name = tensor.op.name
-        value = b.add_input(
-            fresh_types(name, tensor.shape.as_list(), dtype_of(tensor.dtype.as_datatype_enum)), name
-        )
-        arguments[name] = as_complex(b, value) if value.dtype.is_complex else value
-    frame = Frame({node.name: node for node in nodes.node}, arguments)
-    results = tracer.evaluate(b, frame, [tensor.name for tensor in concrete.outputs])
-    if tracer.missing:
-        raise UnsupportedError(tracer.missing)
-    b.graph.set_outputs(_value(b, result) for result in results)
-    names = [f"x{index}" for index in range(len(specs))], [f"y{index}" for index in range(len(results))]
-    model = Model({"main": Signature(b.graph, *names)})
-    verify(model)
-    return concrete, model
+def _arrays(specs: Sequence[tf.TensorSpec], size: Any, make: Callable[..., Any] | None) -> list[Any]:
+    rng = np.random.default_rng(0)
+    open_dims = iter(size if isinstance(size, tuple) else ())
+    arrays = []
+    for item in specs:
+        shape = [
+            (next(open_dims) if isinstance(size, tuple) else size) if dim is None else dim for dim in item.shape
+        ]
+        arrays.append((make or sample)(rng, shape, item.dtype.as_numpy_dtype))
+    return arrays
 
 
-@cache
-def op_definitions() -> dict[str, Any]:
-    """Return TensorFlow's own operation definitions, as a SavedModel would carry them."""
-    from tensorflow.python.framework import op_def_registry
-
-    class Definitions(dict):
-        def __missing__(self, name: str) -> Any:
-            definition = op_def_registry.get(name)
-            if definition is None:
-                raise KeyError(name)
-            self[name] = OpDef.FromString(definition.SerializeToString())
-            return self[name]
-
-        def get(self, name: str, default: Any = None) -> Any:
-            try:
-                return self[name]
-            except KeyError:
-                return default
-
-    return Definitions()
+def sample(rng: np.random.Generator, shape: Sequence[int], dtype: Any) -> Any:
+    """Return random contents: normal floats, small integers of both signs, coin tosses."""
+    if dtype is object:
+        return rng.integers(0, 99, shape).astype(str).astype(object)
+    kind = np.dtype(dtype).kind
+    if kind == "b":
+        return rng.random(shape) < 0.5
+    if kind == "u":
+        return rng.integers(0, 9, shape).astype(dtype)
+    if kind == "i":
+        return rng.integers(-5, 6, shape).astype(dtype)
+    if kind == "c":
+        return (rng.standard_normal(shape) + 1j * rng.standard_normal(shape)).astype(dtype)
+    return rng.standard_normal(shape).astype(dtype)
 
 
-def _numpy(dtype: str) -> Any:
-    import ml_dtypes
-
-    return ml_dtypes.bfloat16 if dtype == "bfloat16" else np.dtype(dtype)
-
-
-def _value(b: Builder, result: Any) -> Value:
-    if isinstance(result, Complex):
-        return to_tensor(b, result)
-    assert isinstance(result, Value), f"an output is a {type(result).__name__}"
-    return result
+def positive(rng: np.random.Generator, shape: Sequence[int], dtype: Any) -> Any:
+    """Return contents above zero."""
+    return (np.abs(sample(rng, shape, dtype)) + np.asarray(1).astype(dtype)).astype(dtype)
 
 
-def _arrays(specs: Sequence[Spec], index: int, size: int) -> list[np.ndarray]:
-    generator = np.random.default_rng(index + 1)
-    return [spec.array(generator, size if spec.sizes is None else spec.sizes[index]) for spec in specs]
-
-
-def _run_tensorflow(concrete: Any, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
-    import tensorflow as tf
-
-    results = concrete(*map(tf.constant, arrays))
-    return [tensor.numpy() for tensor in tf.nest.flatten(results)]
-
-
-def _check_model(model: Model, concrete: Any, exact_shapes: bool) -> None:
-    for graph in model.all_graphs():
-        foreign = [node.op.name for node in graph.nodes if isinstance(node.op, (Custom, Flex, Opaque))]
-        assert not foreign, f"not builtin: {foreign}"
-    for tensor, value in zip(concrete.outputs, model.signatures["main"].graph.outputs, strict=True):
-        assert value.dtype is dtype_of(tensor.dtype.as_datatype_enum), f"{value.type} for {tensor}"
-        if tensor.shape.rank is None or value.type.shape is None:
-            continue
-        known = [dim if isinstance(dim, int) else None for dim in value.shape]
-        assert tensor.shape.is_compatible_with(known), (
-            f"inferred {value.shape}, TensorFlow says {tensor.shape}"
-        )
-        if exact_shapes:
-            lost = [
-                ours is None and theirs is not None for ours, theirs in zip(known, tensor.shape, strict=True)
-            ]
-            assert not any(lost), f"inferred {value.shape}, TensorFlow knows {tensor.shape}"
-
-
-def _compare(
-    runtime: Runtime, runs: Sequence[Any], wanted: Sequence[Sequence[np.ndarray]], tolerance: float, how: str
-) -> None:
-    for arrays, references in zip(runs, wanted, strict=True):
-        results = runtime.run(list(arrays)).values()
-        for position, (result, reference) in enumerate(zip(results, references, strict=True)):
-            _same(
-                result, reference, tolerance, f"output {position}, {how}, inputs {[x.shape for x in arrays]}"
-            )
-
-
-def _same(result: np.ndarray, reference: np.ndarray, tolerance: float, where: str) -> None:
-    assert result.shape == reference.shape, f"{where}: shape {result.shape}, TensorFlow {reference.shape}"
-    if reference.dtype.kind in "biuSO":
-        np.testing.assert_array_equal(result, reference, err_msg=where)
+def compare(got: Any, want: Any, tolerance: float, where: str) -> None:
+    """Assert that an output has the type, shape and contents that TensorFlow gives."""
+    if want.dtype.kind in "OSU":
+        assert np.asarray(got, object).tolist() == np.asarray(want, object).tolist(), where
         return
-    kind = np.complex128 if reference.dtype.kind == "c" else np.float64
-    ours, theirs = result.astype(kind), reference.astype(kind)
-    finite = np.isfinite(theirs)
-    np.testing.assert_array_equal(ours[~finite], theirs[~finite], err_msg=where)
-    difference = np.abs(ours[finite] - theirs[finite]).max(initial=0)
-    assert np.isfinite(difference), f"{where}: not finite where TensorFlow is"
-    scale = np.abs(theirs[finite]).max(initial=0)
-    assert difference <= tolerance * scale, f"{where}: relative error {difference / max(scale, 1e-30):.3g}"
+    assert got.dtype == want.dtype, where
+    assert got.shape == want.shape, where
+    if want.dtype.kind in "biu":
+        np.testing.assert_array_equal(got, want, err_msg=where)
+        return
+    kind = complex if want.dtype.kind == "c" else np.float64
+    got, want = got.astype(kind), want.astype(kind)
+    finite = np.isfinite(want)
+    np.testing.assert_array_equal(got[~finite], want[~finite], err_msg=where)
+    if finite.any():
+        error = np.abs(got[finite] - want[finite]).max() / max(np.abs(want[finite]).max(), 1e-30)
+        assert error <= tolerance, f"relative error {error:.3g}, {where}"

@@ -11,8 +11,9 @@ from litecast.frontend.tensorflow.importer import tf
 from litecast.ir.builder import Builder, Composite
 from litecast.ir.graph import Value
 from litecast.ir.types import DType, Sym
-from litecast.lib import array, index, math
+from litecast.lib import array, complex as complexes, index, math
 from litecast.lib.array import unsupported
+from litecast.ops.enums import MirrorPadMode
 
 
 def integers(x: Value, what: str, op: str) -> list[int]:
@@ -192,6 +193,49 @@ def reverse_v2(b: Builder, x: Any, axes: Value) -> Any:
     return array.reverse(b, x, integers(axes, "axes", "ReverseV2"))
 
 
+@tf("ConjugateTranspose")
+def conjugate_transpose(b: Builder, x: Any, perm: Value) -> Any:
+    moved = array.transpose(b, x, integers(perm, "permutation", "ConjugateTranspose"))
+    return complexes.conj(b, complexes.as_complex(b, moved)) if moved.dtype.is_complex else moved
+
+
+@tf("MirrorPad")
+def mirror_pad(b: Builder, x: Any, paddings: Value, *, mode: str) -> Any:
+    operation = ops.MirrorPad(mode=MirrorPadMode[mode])
+    return array.moved(b, ops.MirrorPad, x, lambda y: b(operation, y, paddings))
+
+
+@tf("ReverseSequence")
+def reverse_sequence(b: Builder, x: Any, lengths: Value, *, seq_dim: int, batch_dim: int = 0) -> Any:
+    operation = ops.ReverseSequence(seq_dim=seq_dim % x.rank, batch_dim=batch_dim % x.rank)
+    return array.moved(b, ops.ReverseSequence, x, lambda y: b(operation, y, lengths))
+
+
+@tf("Roll", harmless=("Tshift",))
+def roll(b: Builder, x: Any, shift: Value, axis: Value) -> Any:
+    axes = integers(axis, "axis", "Roll")
+    if shift.is_const:
+        return array.roll(b, x, integers(shift, "shift", "Roll"), axes)
+    shifts = array.unpack(b, shift, 0) if shift.rank else (shift,)
+    return array.roll(b, x, [array.cast(b, part, DType.INT32) for part in shifts], axes)
+
+
+@tf("Bitcast")
+def bitcast(b: Builder, x: Any, *, type: DType) -> Any:
+    return x if x.dtype is type else b(ops.Bitcast(type), x)
+
+
+@tf("ConcatOffset")
+def concat_offset(b: Builder, axis: Value, *shapes: Value) -> list[Any]:
+    """Where each part of a concatenation starts: the sizes before it on the axis, 0 elsewhere."""
+    on_axis = np.zeros(shapes[0].shape[0], shapes[0].dtype.numpy)
+    on_axis[integers(axis, "axis", "ConcatOffset")[0]] = 1
+    starts: list[Any] = [b.const(np.zeros_like(on_axis))]
+    for shape in shapes[:-1]:
+        starts.append(b(ops.Add(), starts[-1], b(ops.Mul(), shape, b.const(on_axis))))
+    return starts
+
+
 # -- construction -------------------------------------------------------------------------------------------------
 
 
@@ -212,13 +256,13 @@ def filled_like(b: Builder, x: Any, *, op: str) -> Any:
     return array.full(b, b.dims(x.shape), 1 if op == "OnesLike" else 0, x.dtype)
 
 
-@tf("Gather")
-def gather(b: Builder, x: Any, indices: Value) -> Any:
-    return array.gather(b, x, indices)
-
-
-@tf("GatherV2")
-def gather_v2(b: Builder, x: Any, indices: Value, axis: Value, *, batch_dims: int = 0) -> Any:
-    if batch_dims < 0:
-        batch_dims += indices.rank
-    return array.gather(b, x, indices, integers(axis, "axis", "GatherV2")[0], batch_dims)
+@tf("LinSpace")
+def lin_space(b: Builder, start: Value, stop: Value, num: Value) -> Any:
+    """Evenly spaced numbers of which the last is `stop` itself (core/kernels/sequence_ops.cc)."""
+    count = integers(num, "number of points", "LinSpace")[0]
+    if count == 1:
+        return array.reshape(b, start, (1,))
+    step = math.apply(b, ops.Div(), math.apply(b, ops.Sub(), stop, start), count - 1)
+    steps = b.const(np.arange(count - 1).astype(start.dtype.numpy))
+    points = math.apply(b, ops.Add(), start, math.apply(b, ops.Mul(), step, steps))
+    return array.concat(b, [points, array.reshape(b, stop, (1,))], 0)

@@ -6,7 +6,7 @@ from typing import Any
 
 from litecast.frontend.tensorflow.importer import tf
 from litecast.ir.builder import Builder
-from litecast.lib import array, complex as complex_, linalg
+from litecast.lib import array, complex as complexes, linalg
 
 
 @tf("MatMul", "SparseMatMul", harmless=("a_is_sparse", "b_is_sparse"))
@@ -17,7 +17,7 @@ def mat_mul(b: Builder, x: Any, y: Any, *, transpose_a: bool = False, transpose_
 @tf("BatchMatMul", "BatchMatMulV2")
 def batch_mat_mul(b: Builder, x: Any, y: Any, *, adj_x: bool = False, adj_y: bool = False, grad_x: bool = False, grad_y: bool = False) -> Any:
     """`adj` is the adjoint: complex operands are conjugated too."""
-    x, y = (complex_.conj(b, complex_.as_complex(b, z)) if adj and z.dtype.is_complex else z for z, adj in ((x, adj_x), (y, adj_y)))
+    x, y = (complexes.conj(b, complexes.as_complex(b, z)) if adj and z.dtype.is_complex else z for z, adj in ((x, adj_x), (y, adj_y)))
     return linalg.matmul(b, x, y, adj_x, adj_y)
 
 

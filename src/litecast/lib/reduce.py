@@ -1,0 +1,210 @@
+"""Reductions on values: along axes, of segments, extremes with their places, and histograms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from litecast import ops
+from litecast.ir.builder import Builder, Composite
+from litecast.ir.graph import Value
+from litecast.ir.op import Op
+from litecast.ir.types import DType
+from litecast.lib import array, math
+from litecast.lib.array import unsupported
+
+__all__ = [
+    "all_",
+    "any_",
+    "arg_extreme",
+    "bincount",
+    "clear_empty",
+    "euclidean_norm",
+    "maximum",
+    "mean",
+    "minimum",
+    "product",
+    "segment_count",
+    "segment_maximum",
+    "segment_mean",
+    "segment_minimum",
+    "segment_product",
+    "segment_sum",
+    "top_k",
+    "total",
+]
+
+F32, I32, I64, BOOL = DType.FLOAT32, DType.INT32, DType.INT64, DType.BOOL
+
+
+def _reduce(b: Builder, op: Op, x: Any, axes: Sequence[int], keep_dims: bool, types: Sequence[DType]) -> Any:
+    """Reduce with a kernel that computes plain tensors of `types`; narrower ones are widened and converted back."""
+    positions = sorted({array.normalize_axis(axis, x.rank) for axis in axes})
+    if not positions:
+        return x
+    if all(x.shape[axis] == 1 for axis in positions):
+        return x if keep_dims else array.squeeze(b, x, positions)
+    where = np.array(positions, np.int32)
+    if isinstance(x, Composite) or x.dtype in types or x.is_const:
+        return b(op, x, where)
+    return array.cast(b, b(op, array.cast(b, x, _widened(op.name, x.dtype, types)), where), x.dtype)
+
+
+def _widened(name: str, dtype: DType, types: Sequence[DType]) -> DType:
+    wide = dtype
+    while wide not in types:
+        if wide not in math.WIDER:
+            hint = "convert to float32 or int32 first"
+            raise unsupported(f"{name} of {dtype.name.lower()}", "LiteRT has no kernel for this element type", hint)
+        wide = math.WIDER[wide]
+    return wide
+
+
+def total(b: Builder, x: Any, axes: Sequence[int], keep_dims: bool = False) -> Any:
+    """Return the sum along axes."""
+    return _reduce(b, ops.Sum(keep_dims=keep_dims), x, axes, keep_dims, (F32, I32, I64))
+
+
+def mean(b: Builder, x: Any, axes: Sequence[int], keep_dims: bool = False) -> Any:
+    """Return the mean along axes (of integers: truncated)."""
+    return _reduce(b, ops.Mean(keep_dims=keep_dims), x, axes, keep_dims, (F32, I32, I64))
+
+
+def product(b: Builder, x: Any, axes: Sequence[int], keep_dims: bool = False) -> Any:
+    """Return the product along axes."""
+    return _reduce(b, ops.ReduceProd(keep_dims=keep_dims), x, axes, keep_dims, (F32, I32, I64))
+
+
+def maximum(b: Builder, x: Any, axes: Sequence[int], keep_dims: bool = False) -> Any:
+    """Return the largest element along axes."""
+    return _reduce(b, ops.ReduceMax(keep_dims=keep_dims), x, axes, keep_dims, (F32, I32, I64))
+
+
+def minimum(b: Builder, x: Any, axes: Sequence[int], keep_dims: bool = False) -> Any:
+    """Return the smallest element along axes."""
+    return _reduce(b, ops.ReduceMin(keep_dims=keep_dims), x, axes, keep_dims, (F32, I32, I64))
+
+
+def any_(b: Builder, x: Any, axes: Sequence[int], keep_dims: bool = False) -> Any:
+    """Return whether any element along axes is true."""
+    return _reduce(b, ops.ReduceAny(keep_dims=keep_dims), x, axes, keep_dims, (BOOL,))
+
+
+def all_(b: Builder, x: Any, axes: Sequence[int], keep_dims: bool = False) -> Any:
+    """Return whether all elements along axes are true."""
+    return _reduce(b, ops.ReduceAll(keep_dims=keep_dims), x, axes, keep_dims, (BOOL,))
+
+
+def euclidean_norm(b: Builder, x: Any, axes: Sequence[int], keep_dims: bool = False) -> Any:
+    """Return the square root of the sum of squares along axes."""
+    wide = array.cast(b, x, F32) if x.dtype in (DType.FLOAT16, DType.BFLOAT16) else x
+    root = math.apply(b, ops.Sqrt(), total(b, math.square(b, wide), axes, keep_dims))
+    return array.cast(b, root, x.dtype)
+
+
+def arg_extreme(b: Builder, x: Any, axis: int, dtype: DType, smallest: bool = False) -> Any:
+    """Return the place of the first largest (smallest) element along an axis."""
+    axis = array.normalize_axis(axis, x.rank)
+    out = dtype if dtype in (I32, I64) else I32
+    if x.dtype is I64 and not x.is_const:  # no kernel: find the first that equals the extreme
+        extreme = (minimum if smallest else maximum)(b, x, (axis,), keep_dims=True)
+        x, smallest = math.apply(b, ops.Equal(), x, extreme), False
+    elif x.dtype not in (F32, I32) and not x.is_const:
+        x = array.cast(b, x, _widened("ArgMax", x.dtype, (F32, I32)))
+    op = ops.ArgMin(output_type=out) if smallest else ops.ArgMax(output_type=out)
+    return array.cast(b, b(op, x, np.int32(axis)), dtype)
+
+
+def top_k(b: Builder, x: Any, k: Value, index_type: DType) -> tuple[Any, Any]:
+    """Return the k largest elements along the last axis, in falling order, and their places."""
+    wide = array.cast(b, x, _widened("TopK", x.dtype, (F32, I32, I64)))
+    values, places = b(ops.TopKV2(), wide, array.cast(b, k, I32))
+    return array.cast(b, values, x.dtype), array.cast(b, places, index_type)
+
+
+# -- segments -----------------------------------------------------------------------------------------------------
+
+
+def _segment(b: Builder, op: Op, x: Any, ids: Any, count: Any) -> Any:
+    """Reduce the parts of x that have one id; ids stand for the leading axes of x, negative ones are left out."""
+    wide = array.cast(b, x, _widened(op.name, x.dtype, (F32, I32)))
+    result = b(op, wide, array.cast(b, ids, I32), array.cast(b, count, I32))
+    return array.cast(b, result, x.dtype)
+
+
+def segment_sum(b: Builder, x: Any, ids: Any, count: Any) -> Any:
+    """Return the sums of segments, 0 where empty."""
+    if x.dtype is I64:
+        rows = array.expand_dims(b, ids, ids.rank)
+        shape = array.concat(b, [array.reshape(b, array.cast(b, count, I32), (1,)), b.dims(x.shape[ids.rank :])], 0)
+        return b(ops.ScatterNd(), array.cast(b, rows, I32), x, shape)
+    return _segment(b, ops.UnsortedSegmentSum(), x, ids, count)
+
+
+def segment_product(b: Builder, x: Any, ids: Any, count: Any) -> Any:
+    """Return the products of segments, 1 where empty."""
+    return _segment(b, ops.UnsortedSegmentProd(), x, ids, count)
+
+
+def segment_maximum(b: Builder, x: Any, ids: Any, count: Any) -> Any:
+    """Return the largest elements of segments, the lowest number where empty."""
+    return _segment(b, ops.UnsortedSegmentMax(), x, ids, count)
+
+
+def segment_minimum(b: Builder, x: Any, ids: Any, count: Any) -> Any:
+    """Return the smallest elements of segments, the highest number where empty."""
+    return _segment(b, ops.UnsortedSegmentMin(), x, ids, count)
+
+
+def segment_mean(b: Builder, x: Any, ids: Any, count: Any) -> Any:
+    """Return the means of segments, 0 where empty."""
+    members = math.apply(b, ops.Maximum(), _members(b, x, ids, count), 1)
+    return math.apply(b, ops.Div(), segment_sum(b, x, ids, count), array.cast(b, members, x.dtype))
+
+
+def _members(b: Builder, x: Any, ids: Any, count: Any) -> Any:
+    """Return the sizes of the segments, with axes of 1 for the inner axes of x."""
+    ones = array.full(b, b.dims(ids.shape), 1, I32)
+    members = segment_sum(b, ones, ids, count)
+    return array.reshape(b, members, (members.shape[0], *(1 for _ in range(x.rank - ids.rank))))
+
+
+def segment_count(b: Builder, ids: Any) -> Any:
+    """Return one more than the last of sorted ids."""
+    if ids.is_const:
+        return b.const(np.int32(ids.array()[-1] + 1 if ids.array().size else 0))
+    last = b(ops.StridedSlice(shrink_axis_mask=1), ids, *(np.array([number], np.int32) for number in (-1, 0, 1)))
+    return b(ops.Add(), array.cast(b, last, I32), 1)
+
+
+def clear_empty(b: Builder, result: Any, ids: Any, count: Any) -> Any:
+    """Return the result with zeros for segments that have no members."""
+    return math.select(b, math.apply(b, ops.Equal(), _members(b, result, ids, count), 0), 0, result)
+
+
+def bincount(b: Builder, x: Any, size: Any, weights: Any, dtype: DType, binary: bool) -> Any:
+    """Count (or sum the weights of) how often each number below `size` is in x, per row where x has rank 2.
+
+    What lies beyond counts in one bin more, which is dropped.
+    """
+    if not size.is_const:
+        raise unsupported("Bincount", "the number of bins is not constant", "use a constant size")
+    bins = int(size.array())
+    ids = math.apply(b, ops.Minimum(), array.cast(b, x, I32), bins)
+    rows = x.shape[0] if x.rank == 2 else 1
+    if x.rank == 2:
+        starts = b(ops.Mul(), _positions(b, rows), bins + 1)
+        ids = b(ops.Add(), ids, array.expand_dims(b, starts, 1))
+    weighted = not (weights.type.is_static and weights.type.size == 0) and not binary
+    amounts = weights if weighted else array.full(b, b.dims(x.shape), 1, I32)
+    sums = segment_sum(b, amounts, ids, b(ops.Mul(), b.dim(rows), bins + 1))
+    kept = array.slice(b, array.reshape(b, sums, (rows, bins + 1)), [0, 0], [-1, bins])
+    if binary:
+        kept = math.apply(b, ops.Minimum(), kept, 1)
+    return array.cast(b, kept if x.rank == 2 else array.reshape(b, kept, (bins,)), dtype)
+
+
+def _positions(b: Builder, count: Any) -> Any:
+    return array.arange(b, b.const(np.int32(0)), b.dim(count), b.const(np.int32(1)))
