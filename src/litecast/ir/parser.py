@@ -20,11 +20,13 @@ import numpy as np
 from litecast.errors import InferenceError
 from litecast.ir.graph import Graph, Loc, Model, Node, Signature, Value
 from litecast.ir.op import Op
-from litecast.ir.scanner import Scanner
+from litecast.ir.scanner import STRING, Scanner
 from litecast.ir.types import Blockwise, Dim, DType, Quant, Sym, TensorType
 
 __all__ = ["parse_graph", "parse_model"]
 
+_MISFITS = (InferenceError, ValueError, TypeError, LookupError, AttributeError)
+"""What inference raises on operands that do not fit."""
 _QUANT_FIELDS: dict[str, Any] = {
     **dict.fromkeys(("scales", "zero_points", "min", "max"), tuple),
     "axis": int,
@@ -163,20 +165,24 @@ class _Parser(Scanner):
         self.expect("(")
         operands = self.items(")", self.operand)
         op = self.operation(operator, start)
-        try:
-            types: Any = op.infer(*operands) if any(value is None for _, _, value in declared) else ()
-            known = op.known(*operands) if declared else None
-        except (InferenceError, ValueError, TypeError, IndexError) as error:
-            raise self.error(f"{operation}: {error}", start) from error
-        types = types if isinstance(types, tuple) else (types,)
+        types: Any = ()
+        if any(value is None for _, _, value in declared):
+            types = self.inferred(op, operands, start)
         outputs = []
         for index, (place, spelled, value) in enumerate(declared):
             if value is None and index >= len(types):
                 raise self.error(f"{operation} has {len(types)} outputs", place)
             outputs.append(self.define(place, spelled, Value(types[index]) if value is None else value))
-        for output, contents in zip(outputs, known if isinstance(known, tuple) else (known,), strict=False):
+        for output, contents in zip(outputs, _known(op, operands), strict=False):
             output.known = contents
         graph.nodes.append(Node(op, operands, outputs, self.location() if self.at("loc") else Loc()))
+
+    def inferred(self, op: Op, operands: list[Value | None], start: int) -> tuple[TensorType, ...]:
+        try:
+            types = op.infer(*operands)
+        except _MISFITS as error:
+            raise self.error(f"{type(op).__name__}: {error}", start) from error
+        return types if isinstance(types, tuple) else (types,)
 
     def operation(self, operator: type[Op], start: int) -> Op:
         attributes: dict[str, Any] = {}
@@ -272,7 +278,7 @@ class _Parser(Scanner):
             return int(text)
         factors = _split(text, "*")
         scale = int(factors.pop(0)) if re.fullmatch(r"-?\d+", factors[0]) else 1
-        if not all(factors):
+        if not all(re.fullmatch(rf'{STRING}|[^"]+', name) for name in factors):
             raise self.error(f"{text!r} is not a dimension", start)
         return Sym(*(json.loads(name) if name[0] == '"' else name for name in factors), scale=scale)
 
@@ -402,6 +408,18 @@ def _random(dtype: DType, shape: tuple[int, ...], seed: int) -> Any:
         return generator.standard_normal(shape).astype(dtype.numpy)
     low, high = (0, 2) if dtype is DType.BOOL else (0 if dtype.short[0] == "u" else -4, 4)
     return generator.integers(low, high, shape).astype(dtype.numpy)
+
+
+def _known(op: Op, operands: list[Value | None]) -> tuple[Any, ...]:
+    """Return what is known of the contents of the outputs: nothing where the operands do not fit.
+
+    Text may hold what the verifier rejects.
+    """
+    try:
+        known = op.known(*operands)
+    except _MISFITS:
+        return ()
+    return known if isinstance(known, tuple) else (known,)
 
 
 def _elements(found: list[Any], dtype: DType, shape: tuple[int, ...]) -> Any:

@@ -9,15 +9,16 @@ from typing import Any
 
 from litecast.errors import FormatError
 
-__all__ = ["Scanner", "Token"]
+__all__ = ["STRING", "Scanner", "Token"]
 
-_STRING = r'"(?:[^"\\\n]|\\.)*"'
+STRING = r'"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"'
+"""A JSON string."""
 _TOKEN = re.compile(
-    rf"""(?P<bytes>b{_STRING})
+    rf"""(?P<bytes>b{STRING})
     |(?P<ref>\#\w+)
     |(?P<arrow>->)
     |(?P<number>-?(?:(?:inf|nan)\b|\d+(?:\.\d*)?(?:e[+-]?\d+)?))
-    |(?P<name>(?:{_STRING}|[A-Za-z_][\w./;]*(?::\d+)?)(?:%\d+)?|%\d+)
+    |(?P<name>(?:{STRING}|[A-Za-z_][\w./;]*(?::\d+)?)(?:%\d+)?|%\d+)
     |(?P<punct>[()\[\]{{}}=,:@*])""",
     re.VERBOSE | re.ASCII,
 )
