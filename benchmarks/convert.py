@@ -150,7 +150,17 @@ def show(models: dict[str, dict[str, dict[str, float]]], checks: list[Check]) ->
     from rich.table import Table
 
     console = Console(width=None if sys.stdout.isatty() else 110)
-    columns = ("model", "converter", "time s", "spread", "peak MB", "weights MB", "size MB", "ops", "latency ms")
+    columns = (
+        "model",
+        "converter",
+        "time s",
+        "spread",
+        "peak MB",
+        "weights MB",
+        "size MB",
+        "ops",
+        "latency ms",
+    )
     table = Table(*columns, title="Conversion, cold processes (median time, largest peak)")
     for name, sides in models.items():
         for side, figure in sides.items():

@@ -23,11 +23,12 @@ class NotBuiltError(RuntimeError):
 
 @dataclass(frozen=True)
 class HardModel:
-    """One model: the module here and its function that builds it, and whether its tests take long."""
+    """One model: the module here and its function that builds it, and what its test needs."""
 
     module: str
     function: str
     slow: bool = False
+    real: bool = False  # made from a model of ../shared/models
 
     def stamp(self) -> str:
         """What the cached folder depends on, but for TensorFlow's version."""
@@ -63,6 +64,7 @@ MODELS = {
     "tf1_control_flow": HardModel("tf1", "control_flow"),
     "names": HardModel("names", "unordered_names"),
     "listed_outputs": HardModel("names", "listed_outputs"),
+    "dtln": HardModel("real", "dtln", real=True),
     "mobilenet_v2": _image("mobilenet_v2"),
     "mobilenet_v3_small": _image("mobilenet_v3_small"),
     "efficientnet_b0": _image("efficientnet_b0"),
