@@ -418,6 +418,8 @@ def test_more_than_two_gigabytes(tmp_path: Path):
     save(Model(graphs=[graph]), tmp_path / "m.tflite")
     assert (tmp_path / "m.tflite").stat().st_size > 2200 << 20
     result = Runtime(tmp_path / "m.tflite").run([np.int32([len(weights) - 1])])["y"]
+    for file in tmp_path.iterdir():
+        file.unlink()
     assert result[0, -2:].tolist() == [0, 7]
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 
 from litecast.ir.graph import Graph, Model
 from litecast.ops.custom import Builtin, Custom, Flex
@@ -120,7 +119,7 @@ def _order(release: str) -> tuple[int, ...]:
 @cache
 def _table() -> dict[int, dict[int, str]]:
     """Builtin code -> version -> release (runtime_version.cc)."""
-    with files("litecast.tflite").joinpath("min_runtime.csv").open(encoding="ascii") as file:
-        rows = list(csv.DictReader(file))
-    split = [(int(row["code"]), [entry.split("=") for entry in row["versions"].split()]) for row in rows]
+    rows = Path(__file__).with_name("min_runtime.csv").read_text("ascii").splitlines()[1:]
+    cells = [row.split(",") for row in rows]
+    split = [(int(code), [entry.split("=") for entry in entries.split()]) for code, entries in cells]
     return {code: {int(version): release for version, release in entries} for code, entries in split}

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from os import PathLike, fspath
-from statistics import median
 from time import perf_counter
 from typing import Any
 
@@ -190,7 +188,7 @@ class Runtime:
             start = perf_counter()
             run()
             times.append(perf_counter() - start)
-        return median(times[3:])
+        return float(np.median(times[3:]))
 
 
 def _interpreter(model: str | PathLike[str] | bytes, delegate: bool = True, **options: Any) -> Any:
@@ -284,6 +282,8 @@ def _quiet() -> Iterator[None]:
     Whatever else is written to stderr meanwhile is passed on at the end.
     """
     global _announced
+    import tempfile
+
     if _announced:
         yield
         return

@@ -37,7 +37,9 @@ def refusing(label: str) -> Iterator[None]:
     try:
         yield
     except BROKEN as error:
-        raise FormatError(label, f"this TFLite model is broken: {error}") from error
+        beyond = isinstance(error, struct.error) or "buffer" in str(error)
+        reason = "it refers to bytes behind its end" if beyond else str(error)
+        raise FormatError(label, f"this TFLite model is broken or cut short: {reason}") from error
 
 
 class Source:
