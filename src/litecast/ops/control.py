@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from litecast.ir.graph import Graph, Value
 from litecast.ir.op import Effect, Inferred, Op
-from litecast.ir.types import Dim, DType, TensorType, fresh, same_dim
+from litecast.ir.types import Dim, DType, Sym, TensorType, fresh, same_dim
 
-__all__ = ["Call", "CallOnce", "If", "While", "join_types"]
+__all__ = ["Call", "CallOnce", "If", "While", "join_types", "overwritten"]
 
 _STRENGTH: tuple[Effect, ...] = ("pure", "read", "write")
 
@@ -36,6 +36,35 @@ def join_types(left: TensorType, right: TensorType) -> TensorType:
 
 def _join(left: Dim, right: Dim) -> Dim:
     return left if left == right else fresh("joined")
+
+
+def _outward(graph: Graph, operands: Sequence[Value]) -> list[TensorType]:
+    """Return the types of a branch's results, its inputs' unknown dimensions replaced by those of the
+    operands."""
+    outer: dict[Dim, Dim] = {}
+    for inner, operand in zip(graph.inputs, operands, strict=True):
+        if inner.type.shape is not None and operand.type.shape is not None:
+            pairs = zip(inner.type.shape, operand.type.shape, strict=True)
+            outer.update({dim: known for dim, known in pairs if isinstance(dim, Sym) and dim not in outer})
+    return [_replaced(value.type, outer) for value in graph.outputs]
+
+
+def _replaced(type: TensorType, outer: dict[Dim, Dim]) -> TensorType:
+    shape = None if type.shape is None else tuple(outer.get(dim, dim) for dim in type.shape)
+    return TensorType(type.dtype, shape, type.quant)
+
+
+def _unchanged(operand: Value, before: Value, after: Value) -> TensorType:
+    """Return the type of a loop variable's next value: a dimension that the body keeps is the operand's."""
+    type = after.type
+    if type.shape is None or before.type.shape is None or operand.type.shape is None:
+        return type
+    if not len(type.shape) == len(before.type.shape) == len(operand.type.shape):
+        return type
+    dims = zip(operand.type.shape, before.type.shape, type.shape, strict=True)
+    return TensorType(
+        type.dtype, tuple(outer if inner == new else new for outer, inner, new in dims), type.quant
+    )
 
 
 def _check_arguments(what: str, graph: Graph, operands: Sequence[Value]) -> None:
@@ -78,7 +107,8 @@ class If(Control, code=118, options="IfOptions"):
         _check_arguments("the else branch", other, operands)
         if len(then.outputs) != len(other.outputs):
             raise ValueError(f"the branches give {len(then.outputs)} and {len(other.outputs)} results")
-        return tuple(join_types(x.type, y.type) for x, y in zip(then.outputs, other.outputs, strict=True))
+        sides = (_outward(then, operands), _outward(other, operands))
+        return tuple(join_types(x, y) for x, y in zip(*sides, strict=True))
 
 
 @dataclass(frozen=True)
@@ -88,6 +118,8 @@ class While(Control, code=119, options="WhileOptions"):
     Operands, results, and the inputs of both graphs are one list (kernels/while.cc:80-99); both graphs must
     be different ones, and the condition gives one BOOL. A dimension that the body changes is dynamic at run
     time. An operand that the body returns unchanged and nothing reads behind the loop is not copied (:139).
+    The runtime copies the results of a turn over its inputs one after the other (:439), so the body must not
+    hand an input on at a later place: see `overwritten`.
     """
 
     cond_subgraph_index: Graph
@@ -105,7 +137,23 @@ class While(Control, code=119, options="WhileOptions"):
             raise ValueError(
                 f"the body {body.name} gives {len(body.outputs)} results for {len(operands)} operands"
             )
-        return tuple(join_types(x.type, y.type) for x, y in zip(operands, body.outputs, strict=True))
+        types = [_unchanged(*values) for values in zip(operands, body.inputs, body.outputs, strict=True)]
+        return tuple(join_types(x.type, type) for x, type in zip(operands, types, strict=True))
+
+
+def overwritten(body: Graph) -> list[int]:
+    """Return the places of a loop's results that the runtime gets wrong: a result is an input of an earlier
+    place.
+
+    By then that input holds its next value. Whatever copies the input in the body (a RESHAPE to its shape) is
+    right.
+    """
+    wrong = []
+    for place, result in enumerate(body.outputs):
+        source = next((index for index, value in enumerate(body.inputs) if value is result), place)
+        if source < place and body.outputs[source] is not result:
+            wrong.append(place)
+    return wrong
 
 
 @dataclass(frozen=True)
@@ -116,7 +164,7 @@ class Call(Control, code=31, options="CallOptions"):
 
     def infer(self, *operands: Value) -> Inferred:
         _check_arguments("the graph", self.subgraph, operands)
-        return tuple(value.type for value in self.subgraph.outputs)
+        return tuple(_outward(self.subgraph, operands))
 
 
 @dataclass(frozen=True)
