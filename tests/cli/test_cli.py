@@ -75,7 +75,7 @@ def test_convert_fixes_shapes(tmp_path, options, shown):
 
 
 def test_run_reaches_the_accuracy_of_the_source(digits):
-    accuracy = json.loads((DIGITS / "accuracy.json").read_text())["accuracy"]
+    accuracy = json.loads((DIGITS / "digits.json").read_text())["accuracy"]
     found = json.loads(run("run", digits, "-i", f"image={HELD_OUT}", "--labels", f"labels={HELD_OUT}", "--json"))
     assert found["accuracy"] == pytest.approx(accuracy, abs=1e-9)
 

@@ -16,6 +16,7 @@ from litecast.ir.builder import Builder
 from litecast.ir.op import Op
 from litecast.ir.types import DType
 from litecast.lib import array, math
+from litecast.ops.transient import Erf, Erfc
 
 __all__ = [
     "acos",
@@ -28,6 +29,8 @@ __all__ = [
     "erf",
     "erfc",
     "erfinv",
+    "expand_erf",
+    "expand_erfc",
     "expm1",
     "log1p",
     "ndtri",
@@ -183,13 +186,23 @@ def atanh(b: Builder, x: Any) -> Any:
 
 @_float32
 def erf(b: Builder, x: Any) -> Any:
+    """Return the error function, as an operation that legalization expands (`expand_erf`)."""
+    return b(Erf(), x)
+
+
+@_float32
+def erfc(b: Builder, x: Any) -> Any:
+    """Return 1 - erf(x), as an operation that legalization expands (`expand_erfc`)."""
+    return b(Erfc(), x)
+
+
+def expand_erf(b: Builder, x: Any) -> Any:
     """Return tanh(x P(x**2)): absolute error below 2e-7, relative below 5e-7 near 0."""
     cut = _max(b, _min(b, x, ERF_LIMIT), -ERF_LIMIT)
     return _tanh(b, _mul(b, cut, _polynomial(b, _mul(b, cut, cut), ERF)))
 
 
-@_float32
-def erfc(b: Builder, x: Any) -> Any:
+def expand_erfc(b: Builder, x: Any) -> Any:
     """Return t P(t) exp(-z**2) with z = |x|, mirrored where x is negative: small relative error also in the tail."""
     size = math.absolute(b, x)
     inverse = math.reciprocal(b, _add(b, _mul(b, size, ERFC_SCALE), 1.0))

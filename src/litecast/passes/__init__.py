@@ -15,8 +15,10 @@ from litecast.passes.dedupe import dedupe
 from litecast.passes.dense import DENSE
 from litecast.passes.fold import FOLD
 from litecast.passes.fuse import FUSE
+from litecast.passes.gelu import EXACT_GELU
 from litecast.passes.idiom import IDIOM
 from litecast.passes.layout import LAYOUT
+from litecast.passes.legalize import LEGALIZE
 from litecast.passes.window import WINDOW
 
 __all__ = ["PIPELINE", "Group", "optimize"]
@@ -45,7 +47,9 @@ PIPELINE: tuple[Group, ...] = (
     # Rules ask for values with one use: what is computed twice must be one value before they look.
     Group("merge", walk=dedupe),
     # Patterns of arithmetic first: folding constants or clamps into a neighbour would break the drawing.
-    Group("recognise", IDIOM),
+    Group("recognise", (*IDIOM, *EXACT_GELU)),
+    # What no idiom took is expanded, so that its parts fuse with their neighbours.
+    Group("legalize", LEGALIZE),
     Group("fuse", (*SIMPLIFY, *LAYOUT, *DENSE, *IDIOM, *WINDOW, *FUSE)),
     # Scaled weights and shape vectors made above may be equal again.
     Group("share", walk=dedupe),
