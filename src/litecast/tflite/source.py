@@ -37,7 +37,9 @@ def refusing(label: str) -> Iterator[None]:
     try:
         yield
     except BROKEN as error:
-        beyond = isinstance(error, struct.error) or "buffer" in str(error)
+        beyond = isinstance(error, struct.error) or str(error).startswith(
+            ("buffer is smaller", "offset must be")
+        )
         reason = "it refers to bytes behind its end" if beyond else str(error)
         raise FormatError(label, f"this TFLite model is broken or cut short: {reason}") from error
 
