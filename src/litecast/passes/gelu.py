@@ -16,7 +16,7 @@ __all__ = ["EXACT_GELU"]
 
 NONE = {"fused_activation_function": Activation.NONE}
 HALF, ONE = Const("half", is_scalar(0.5)), Const("one", is_scalar(1.0))
-ROOT, MINUS_ROOT = Const("scale", is_scalar(0.5**0.5)), Const("root", is_scalar(-(0.5**0.5)))
+ROOT, MINUS_ROOT = Const("scale", is_scalar(0.5**0.5)), Const("scale", is_scalar(-(0.5**0.5)))
 DIVISOR = Const("scale", is_scalar(2.0**0.5))
 X = Arg("x")
 
