@@ -48,6 +48,9 @@ class Op:
         tracked: `eval` also works on partly known shape vectors (object arrays of int and Sym).
         movement: `eval` returns numpy views, so folding costs no memory.
         kernels: element types of the first operand that LiteRT's CPU kernel accepts; None: not restricted.
+        quantized: those of `kernels` that only quantized tensors may have: without scales the kernel gives garbage,
+            or divides by a scale of zero, which ends the process (measured with LiteRT 2.3).
+        max_rank: the highest rank of the operand that the kernel, or the default delegate before it, takes.
         eval: numpy semantics, or None where folding runs the operation in LiteRT.
     """
 
@@ -59,6 +62,8 @@ class Op:
     tracked: ClassVar[bool] = False
     movement: ClassVar[bool] = False
     kernels: ClassVar[frozenset[DType] | None] = None
+    quantized: ClassVar[frozenset[DType]] = frozenset()
+    max_rank: ClassVar[int | None] = None
     eval: ClassVar[Any] = None
 
     def __init_subclass__(cls, code: int | None = None, options: str | None = None, **keywords: Any) -> None:

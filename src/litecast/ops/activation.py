@@ -36,6 +36,7 @@ class Relu(Unary, code=19):
     """max(x, 0)."""
 
     kernels = types("f32 u8 i8 i16")  # activations.cc
+    quantized = types("u8 i8 i16")
     versions = by_type(i16=3, i8=2, u8=2)
 
     def eval(self, x: Array) -> Array:
@@ -47,6 +48,7 @@ class Relu6(Unary, code=21):
     """x clamped to 0 .. 6."""
 
     kernels = types("f32 u8 i8 i16")  # activations.cc
+    quantized = types("u8 i8 i16")
     versions = by_type(i16=3, i8=2)
 
     def eval(self, x: Array) -> Array:
@@ -58,6 +60,7 @@ class ReluN1To1(Unary, code=20):
     """x clamped to -1 .. 1."""
 
     kernels = types("f32 u8 i8")  # activations.cc
+    quantized = types("u8 i8")
 
     def eval(self, x: Array) -> Array:
         return np.clip(x, x.dtype.type(-1), x.dtype.type(1))
@@ -68,6 +71,7 @@ class Relu0To1(Unary, code=152):
     """x clamped to 0 .. 1."""
 
     kernels = types("f32 u8 i8")  # activations.cc
+    quantized = types("u8 i8")
 
     def eval(self, x: Array) -> Array:
         return np.clip(x, x.dtype.type(0), x.dtype.type(1))
@@ -79,6 +83,7 @@ class LeakyRelu(Unary, code=98, options="LeakyReluOptions"):
 
     alpha: float = 0.0
     kernels = types("f32 u8 i8 i16")  # activations.cc
+    quantized = types("u8 i8 i16")
     versions = by_type(i16=2)
 
 
@@ -86,7 +91,8 @@ class LeakyRelu(Unary, code=98, options="LeakyReluOptions"):
 class Prelu(Versioned, code=54):
     """x, or alpha * x where x is negative, alpha being a tensor that broadcasts to x."""
 
-    kernels = types("f32 u8 i8")  # activations.cc
+    kernels = types("f32 u8 i8 i16")  # activations.cc
+    quantized = types("u8 i8 i16")
     same_dtype = True
 
     def infer(self, x: Value, alpha: Value) -> Inferred:
@@ -101,6 +107,7 @@ class Elu(Unary, code=111):
     """x, or exp(x) - 1 where x is negative."""
 
     kernels = types("f32 i8")  # activations.cc
+    quantized = types("i8")
 
 
 @dataclass(frozen=True)
@@ -109,6 +116,7 @@ class Gelu(Unary, code=150, options="GeluOptions"):
 
     approximate: bool = False
     kernels = types("f32 f16 u8 i8 i16")  # activations.cc
+    quantized = types("u8 i8 i16")
     versions = by_type(f16=3, i8=2, u8=2)
 
 
@@ -117,6 +125,7 @@ class HardSwish(Unary, code=117, options="HardSwishOptions"):
     """x * relu6(x + 3) / 6."""
 
     kernels = types("f32 u8 i8")  # activations.cc
+    quantized = types("u8 i8")
 
 
 @dataclass(frozen=True)
@@ -124,6 +133,7 @@ class Logistic(Unary, code=14):
     """1 / (1 + exp(-x))."""
 
     kernels = types("f32 f16 bf16 u8 i8 i16")  # activations.cc
+    quantized = types("u8 i8 i16")
     versions = by_type(i16=3, i8=2)
 
 
@@ -132,6 +142,7 @@ class Tanh(Unary, code=28):
     """The hyperbolic tangent."""
 
     kernels = types("f32 f16 bf16 u8 i8 i16")  # activations.cc
+    quantized = types("u8 i8 i16")
     versions = by_type(i16=3, i8=2)
 
 
@@ -141,6 +152,8 @@ class Softmax(Unary, code=25, options="SoftmaxOptions"):
 
     beta: float = 1.0
     kernels = types("f32 f16 u8 i8 i16")  # activations.cc
+    quantized = types("u8 i8 i16")
+    max_rank = 6
     versions = by_type(f16=4, i16=3, i8=2)
 
 
@@ -149,6 +162,7 @@ class LogSoftmax(Unary, code=50, options="LogSoftmaxOptions"):
     """The logarithm of the softmax along the last axis."""
 
     kernels = types("f32 u8 i8")  # activations.cc
+    quantized = types("u8 i8")
     versions = by_type(i8=2)
 
 
@@ -158,6 +172,7 @@ class L2Normalization(Unary, code=11, options="L2NormOptions"):
 
     fused_activation_function: Activation = Activation.NONE
     kernels = types("f32 u8 i8")  # l2norm.cc
+    quantized = types("u8 i8")
     versions = by_type(i8=2)
 
 

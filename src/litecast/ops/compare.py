@@ -67,6 +67,7 @@ class Equal(Equality, code=71, options="EqualOptions"):
     """x == y."""
 
     kernels = types("bool f32 f16 i16 i32 i64 u8 i8 str")  # comparisons.cc
+    quantized = types("u8 i8")
     versions = by_type(i16=5, str=3, i8=2)
 
     def eval(self, x: Array, y: Array) -> Array:
@@ -78,6 +79,7 @@ class NotEqual(Equality, code=72, options="NotEqualOptions"):
     """x != y."""
 
     kernels = types("bool f32 f16 i16 i32 i64 u8 i8 str")  # comparisons.cc
+    quantized = types("u8 i8 i16")
     versions = by_type(i16=4, str=3, i8=2)
 
     def eval(self, x: Array, y: Array) -> Array:
@@ -89,6 +91,7 @@ class Greater(Comparison, code=61, options="GreaterOptions"):
     """x > y."""
 
     kernels = types("f32 f16 i16 i32 i64 u8 i8")  # comparisons.cc
+    quantized = types("u8 i8")
     versions = by_type(i8=2)
 
     def eval(self, x: Array, y: Array) -> Array:
@@ -100,6 +103,7 @@ class GreaterEqual(Comparison, code=62, options="GreaterEqualOptions"):
     """x >= y."""
 
     kernels = types("f32 f16 i16 i32 i64 u8 i8")  # comparisons.cc
+    quantized = types("u8 i8")
     versions = by_type(i16=3, i8=2)
 
     def eval(self, x: Array, y: Array) -> Array:
@@ -111,6 +115,7 @@ class Less(Comparison, code=58, options="LessOptions"):
     """x < y."""
 
     kernels = types("f32 f16 bf16 i16 i32 i64 u8 i8")  # comparisons.cc
+    quantized = types("u8 i8")
     versions = by_type(i16=3, i8=2)
 
     def eval(self, x: Array, y: Array) -> Array:
@@ -122,6 +127,7 @@ class LessEqual(Comparison, code=63, options="LessEqualOptions"):
     """x <= y."""
 
     kernels = types("f32 f16 i16 i32 i64 u8 i8")  # comparisons.cc
+    quantized = types("u8 i8")
     versions = by_type(i8=2)
 
     def eval(self, x: Array, y: Array) -> Array:
@@ -178,7 +184,7 @@ def _check_condition(condition: Value) -> None:
 
 @dataclass(frozen=True)
 class Select(Versioned, code=64, options="SelectOptions"):
-    """x where the condition holds, y elsewhere: one shape for all, or a condition that is a scalar or chooses rows."""
+    """x where the condition holds, else y: one shape, or a condition that is a scalar or chooses rows."""
 
     kernels = types("bool")  # select.cc
 

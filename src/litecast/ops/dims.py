@@ -1,8 +1,8 @@
 """Arithmetic on dimensions and on the contents of shape operands; unknown stays unknown, nothing is guessed.
 
-Unknown sizes come from `ir.types.fresh`, which never gives the same name twice: a result whose size depends on data
-equals nothing else, not even the same operation inferred again. Where the size follows from the operands the name is
-made of theirs (`min(n,8)`), so that the same derivation gives the same dimension each time.
+Unknown sizes come from `ir.types.fresh`, which never gives the same name twice: a result whose size depends
+on data equals nothing else, not even the same operation inferred again. Where the size follows from the
+operands the name is made of theirs (`min(n,8)`): the same derivation gives the same dimension each time.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def merge(dims: Iterable[Dim], what: str) -> Dim:
 
 
 def merge_shapes(shapes: Iterable[Shape | None], what: str) -> Shape | None:
-    """Return what several shapes that must be equal are, None where none is known; ValueError where they differ."""
+    """Return what shapes that must be equal are, None where none is known; ValueError where they differ."""
     given = [shape for shape in shapes if shape is not None]
     if not given:
         return None
@@ -120,7 +120,7 @@ def vector_length(vector: Value, what: str) -> int | None:
 
 
 def contents_shape(vector: Value, what: str, stem: str = "size") -> Shape | None:
-    """Return the shape that a vector operand holds: unknown elements are fresh, None where its length is unknown."""
+    """Return the shape that a vector holds: unknown elements are fresh, None where its length is unknown."""
     check_integer(vector, what)
     length = vector_length(vector, what)
     if vector.known is not None:

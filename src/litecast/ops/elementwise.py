@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from litecast.errors import InferenceError
 from litecast.ir.graph import Value
 from litecast.ir.op import UNWRITTEN, Array, Inferred, Operands, Outputs
 from litecast.ir.types import Dim, DType, TensorType
@@ -47,6 +48,7 @@ __all__ = [
     "Sqrt",
     "Square",
     "SquaredDifference",
+    "StablehloAnd",
     "Sub",
     "ZerosLike",
 ]
@@ -61,6 +63,12 @@ ACTIVATE: dict[Activation, Callable[[Array], Array]] = {
 SIGN_BIT are ignored there, so they are not part of this table and arithmetic does not take them)."""
 
 
+def check_activation(activation: Activation) -> None:
+    """ValueError for a fused activation that arithmetic ignores."""
+    if activation not in ACTIVATE:
+        raise ValueError(f"the kernel ignores the fused activation {activation.name}")
+
+
 @dataclass(frozen=True)
 class Arithmetic(Binary, Tracked):
     """Binary arithmetic with a fused activation (NONE and the clamps)."""
@@ -68,8 +76,7 @@ class Arithmetic(Binary, Tracked):
     fused_activation_function: Activation = Activation.NONE
 
     def infer(self, x: Value, y: Value) -> Inferred:
-        if self.fused_activation_function not in ACTIVATE:
-            raise ValueError(f"the kernel ignores the fused activation {self.fused_activation_function.name}")
+        check_activation(self.fused_activation_function)
         return super().infer(x, y)
 
     def known(self, *inputs: Any) -> Any:
@@ -82,6 +89,7 @@ class Add(Arithmetic, code=0, options="AddOptions"):
 
     pot_scale_int16: bool = True
     kernels = types("f32 f16 i32 i64 u8 i8 i16")  # add.cc
+    quantized = types("u8 i8")
     commutative = True
     versions = by_type(f16=6, i64=4, i8=2)
 
@@ -101,6 +109,7 @@ class Sub(Arithmetic, code=41, options="SubOptions"):
 
     pot_scale_int16: bool = True
     kernels = types("f32 i32 i64 u8 i8 i16")  # sub.cc
+    quantized = types("u8 i8 i16")
     versions = by_type(i64=4, i8=2)
     broadcast_version = 3
 
@@ -129,6 +138,7 @@ class Mul(Arithmetic, code=18, options="MulOptions"):
     """x * y."""
 
     kernels = types("f32 f16 i32 u32 i64 u8 i8 i16 c64")  # mul.cc
+    quantized = types("u8 i8")
     commutative = True
     versions = by_type(f16=8, u32=7, c64=6, i64=5, i16=4, i8=2)
 
@@ -156,11 +166,28 @@ def _scale(value: Value | None) -> float:
 
 @dataclass(frozen=True)
 class Div(Binary, code=42, options="DivOptions"):
-    """x / y; integers truncate towards zero, and a zero divisor is an error of the runtime (div.cc, EvalDiv)."""
+    """x / y; integers truncate, and a zero integer divisor is an error of the runtime (div.cc, EvalDiv)."""
 
     fused_activation_function: Activation = Activation.NONE
     kernels = types("f32 i32 u8 i8 i16")  # div.cc
+    quantized = types("u8 i8 i16")
     broadcast_version = 2
+
+    def infer(self, x: Value, y: Value) -> Inferred:
+        check_activation(self.fused_activation_function)
+        return super().infer(x, y)
+
+    def eval(self, x: Array, y: Array) -> Array:
+        if x.dtype.kind == "f":
+            return ACTIVATE[self.fused_activation_function](np.divide(x, y))
+        _refuse_zero(y)
+        quotient = np.abs(x) // np.abs(y) * np.sign(x) * np.sign(y)
+        return ACTIVATE[self.fused_activation_function](quotient.astype(x.dtype))
+
+
+def _refuse_zero(divisors: Array) -> None:
+    if not np.all(divisors):
+        raise InferenceError("a division by zero, which the runtime refuses")
 
 
 def _floor_divide(x: Dim, y: Dim) -> Dim:
@@ -169,10 +196,15 @@ def _floor_divide(x: Dim, y: Dim) -> Dim:
 
 @dataclass(frozen=True)
 class FloorDiv(Binary, Tracked, code=90, options="FloorDivOptions"):
-    """The quotient rounded down; a zero integer divisor is an error of the runtime (floor_div.cc)."""
+    """The quotient rounded down; a zero divisor, even a float, is an error of the runtime (floor_div.cc)."""
 
     kernels = types("f32 i32 i16 i8")  # floor_div.cc
     versions = by_type(i8=3, i16=3, f32=2)
+
+    def eval(self, x: Array, y: Array) -> Array:
+        """Divide as double (reference/floor_div.h)."""
+        _refuse_zero(y)
+        return np.floor(x.astype(np.float64) / y.astype(np.float64)).astype(x.dtype)
 
     def track(self, x: Array, y: Array) -> Array | None:
         return None if _any_zero(y) else objects(np.frompyfunc(_floor_divide, 2, 1)(x, y))
@@ -180,10 +212,15 @@ class FloorDiv(Binary, Tracked, code=90, options="FloorDivOptions"):
 
 @dataclass(frozen=True)
 class FloorMod(Binary, Tracked, code=95, options="FloorModOptions"):
-    """The remainder with the sign of the divisor; a zero integer divisor is an error of the runtime (floor_mod.cc)."""
+    """The remainder with the divisor's sign; a zero integer is an error of the runtime (floor_mod.cc)."""
 
     kernels = types("f32 i32 i64 i16 i8")  # floor_mod.cc
     versions = by_type(i8=2, i16=2)
+
+    def eval(self, x: Array, y: Array) -> Array:
+        if x.dtype.kind != "f":
+            _refuse_zero(y)
+        return np.mod(x, y)
 
     def track(self, x: Array, y: Array) -> Array | None:
         return None if _any_zero(y) else objects(np.frompyfunc(floor_mod, 2, 1)(x, y))
@@ -202,6 +239,9 @@ class Maximum(Binary, Tracked, code=55, options="MaximumMinimumOptions"):
     versions = by_type(i16=4, i8=2)
     broadcast_version = 3
 
+    def eval(self, x: Array, y: Array) -> Array:
+        return np.maximum(x, y)
+
     def track(self, x: Array, y: Array) -> Array:
         return objects(np.frompyfunc(maximum, 2, 1)(x, y))
 
@@ -214,6 +254,9 @@ class Minimum(Binary, Tracked, code=57, options="MaximumMinimumOptions"):
     commutative = True
     versions = by_type(i16=4, i8=2)
     broadcast_version = 3
+
+    def eval(self, x: Array, y: Array) -> Array:
+        return np.minimum(x, y)
 
     def track(self, x: Array, y: Array) -> Array:
         return objects(np.frompyfunc(minimum, 2, 1)(x, y))
@@ -231,6 +274,7 @@ class SquaredDifference(Binary, code=99, options="SquaredDifferenceOptions"):
     """(x - y) squared."""
 
     kernels = types("f32 i32 i8")  # squared_difference.cc
+    quantized = types("i8")
     commutative = True
     versions = by_type(i8=2)
 
@@ -240,9 +284,10 @@ class SquaredDifference(Binary, code=99, options="SquaredDifferenceOptions"):
 
 @dataclass(frozen=True)
 class Atan2(Binary, code=156, options="ATan2Options"):
-    """The angle of the point (y, x); operands of one shape."""
+    """The angle of the point (y, x); the kernel does not broadcast (atan2.cc, Prepare: HaveSameShapes)."""
 
     kernels = types("f32 f64 f16 bf16")  # atan2.cc
+    max_broadcast_rank = 0
 
 
 @dataclass(frozen=True)
@@ -264,6 +309,17 @@ class RightShift(Binary, code=161, options="RightShiftOptions"):
 
 
 @dataclass(frozen=True)
+class StablehloAnd(Binary, code=176):
+    """The bits that both have (for booleans: and); operands of one shape (stablehlo_elementwise.h)."""
+
+    kernels = types("bool i8 u8 i16 u16 i32 u32 i64 u64")
+    commutative = True
+
+    def eval(self, x: Array, y: Array) -> Array:
+        return np.bitwise_and(x, y)
+
+
+@dataclass(frozen=True)
 class AddN(Versioned, code=106, options="AddNOptions"):
     """The sum of two or more operands of one shape."""
 
@@ -278,7 +334,7 @@ class AddN(Versioned, code=106, options="AddNOptions"):
         )
 
 
-# -- unary ---------------------------------------------------------------------------------------------------------
+# -- unary -------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -286,6 +342,7 @@ class Abs(Unary, code=101, options="AbsOptions"):
     """The absolute value."""
 
     kernels = types("f32 i8 i16 i32")  # elementwise.cc
+    quantized = types("i8")
     versions = by_type(i32=5, i8=2, u8=2)
 
     def eval(self, x: Array) -> Array:
@@ -333,7 +390,7 @@ class Floor(Unary, code=8):
 class Ceil(Unary, code=104):
     """Rounded up."""
 
-    kernels = types("f32 f16 bf16")  # ceil.cc
+    kernels = types("f32")  # ceil.cc
 
     def eval(self, x: Array) -> Array:
         return np.ceil(x)
@@ -364,6 +421,7 @@ class Sqrt(Unary, code=75):
     """The square root."""
 
     kernels = types("f32 i8 i16")  # elementwise.cc
+    quantized = types("i8 i16")
     versions = by_type(i8=2, i16=2)
 
 
@@ -372,6 +430,7 @@ class Rsqrt(Unary, code=76):
     """One over the square root."""
 
     kernels = types("f32 i8 i16")  # elementwise.cc
+    quantized = types("i8 i16")
     versions = by_type(i16=3, i8=2)
 
 
@@ -380,6 +439,7 @@ class Exp(Unary, code=47, options="ExpOptions"):
     """e to the power of x."""
 
     kernels = types("f32 i8 i16")  # exp.cc
+    quantized = types("i8 i16")
     versions = by_type(i8=2, i16=2)
 
 
@@ -388,6 +448,7 @@ class Log(Unary, code=73):
     """The natural logarithm."""
 
     kernels = types("f32 i8 i16")  # elementwise.cc
+    quantized = types("i8 i16")
     versions = by_type(i8=2, i16=2)
 
 
@@ -417,7 +478,7 @@ class ZerosLike(Unary, code=93, options="ZerosLikeOptions"):
         return np.zeros_like(x)
 
 
-# -- element types -------------------------------------------------------------------------------------------------
+# -- element types -----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -448,7 +509,7 @@ _CAST_VERSIONS = by_type(f8=9, i2=8, u4=8, bf16=7, f64=5, f16=5, u16=4, i8=3, u3
 
 @dataclass(frozen=True)
 class Bitcast(Versioned, code=159, options="BitcastOptions"):
-    """The same bytes read as another element type: a wider one takes up, a narrower one adds, the last dimension."""
+    """The same bytes as another type: a wider one takes up, a narrower one adds, the last dimension."""
 
     dtype: DType = field(default=DType.FLOAT32, metadata=UNWRITTEN)
     movement = True

@@ -33,7 +33,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Gather(Tracked, Versioned, code=36, options="GatherOptions"):
-    """The slices of operand 0 along `axis` that operand 1 names; the first `batch_dims` dimensions go together.
+    """The slices of operand 0 along `axis` that operand 1 names; `batch_dims` dimensions go together.
 
     A negative `batch_dims` counts from the end of the indices (kernels/gather.cc, Prepare).
     """
@@ -206,7 +206,7 @@ class TopKV2(Versioned, code=48, options="TopKV2Options"):
 
 @dataclass(frozen=True)
 class Unique(Op, code=103, options="UniqueOptions"):
-    """The distinct elements of a vector in order of first appearance, and for each element which of them it is."""
+    """The distinct elements of a vector in order of appearance, and for each element which of them it is."""
 
     idx_out_type: DType = DType.INT32
     kernels = types("i8 i16 i32 i64 f32 u8")  # unique.cc
@@ -217,7 +217,7 @@ class Unique(Op, code=103, options="UniqueOptions"):
         return TensorType(x.dtype, (fresh("unique"),)), TensorType(self.idx_out_type, x.type.shape)
 
 
-# -- lookups -------------------------------------------------------------------------------------------------------
+# -- lookups -----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,7 @@ def _moved(quant: Quant | None, axes: Sequence[int]) -> Quant | None:
 
 @dataclass(frozen=True)
 class ReverseV2(Tracked, Versioned, code=105, options="ReverseV2Options"):
-    """The operand back to front along the axes in operand 1."""
+    """The operand back to front along the axes in operand 1, which are neighbours."""
 
     kernels = types("i32 f32 f16 bf16 f8e4m3fn f8e5m2 u8 i8 i16 i64 bool")  # reverse.cc
     symbolic = frozenset({0})
@@ -91,6 +91,8 @@ class ReverseV2(Tracked, Versioned, code=105, options="ReverseV2Options"):
             places = [axis_of(axis, x.rank) for axis in chosen]
             if len(set(places)) < len(places):
                 raise ValueError(f"an axis is named twice in {chosen}")
+            if places and max(places) - min(places) >= len(places):
+                raise ValueError(f"the kernel wants neighbouring axes (reverse.cc:104), not {chosen}")
         return TensorType(x.dtype, x.type.shape, x.type.quant)
 
     def eval(self, x: Array, axes: Array) -> Array:
@@ -142,7 +144,7 @@ class Tile(Tracked, Versioned, code=69, options="TileOptions"):
         return np.tile(x, tuple(int(count) for count in multiples))
 
 
-# -- joining -------------------------------------------------------------------------------------------------------
+# -- joining -----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -152,6 +154,7 @@ class Concatenation(Tracked, Versioned, code=2, options="ConcatenationOptions"):
     axis: int = 0
     fused_activation_function: Activation = Activation.NONE
     kernels = types("f32 f16 bf16 u8 i8 i16 i32 i64 bool u32 i4 f8e4m3fn f8e5m2")  # concatenation.cc
+    max_rank = 6
     same_dtype = True
     versions = by_type(f8=7, f16=6, i4=5, u32=4, i16=3, i8=2)
 
@@ -207,7 +210,7 @@ class Pack(Tracked, Versioned, code=83, options="PackOptions"):
         return np.stack(arrays, self.axis)
 
 
-# -- cutting -------------------------------------------------------------------------------------------------------
+# -- cutting -----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -238,6 +241,7 @@ class Split(Tracked, Versioned, code=49, options="SplitOptions"):
 
     num_splits: int
     kernels = types("i32")  # split.cc
+    max_rank = 6
     symbolic = frozenset({1})
     movement = True
     keyed = 1

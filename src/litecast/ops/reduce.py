@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import reduce
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
@@ -35,7 +36,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Reduction(Versioned):
-    """A reduction of operand 0 along the axes in operand 1, which stay with size 1 where `keep_dims` is set."""
+    """A reduction of operand 0 along the axes in operand 1; `keep_dims`: these stay, with size 1."""
 
     keep_dims: bool = False
 
@@ -89,6 +90,8 @@ class Sum(VectorReduction, code=74, options="ReducerOptions"):
     """The sum."""
 
     kernels = types("f32 i32 i64 u8 i8 i16")  # reduce.cc
+    quantized = types("u8 i8 i16")
+    max_rank = 6
     combine = staticmethod(_add)
     start = 0
     versions = by_type(i8=2)
@@ -108,7 +111,8 @@ class ReduceProd(VectorReduction, code=81, options="ReducerOptions"):
 class ReduceMax(VectorReduction, code=82, options="ReducerOptions"):
     """The largest element."""
 
-    kernels = types("f32 i32 i64 u8 i8 i16 bool")  # reduce.cc
+    kernels = types("f32 i32 i64 u8 i8 i16")  # reduce.cc
+    max_rank = 6
     combine = staticmethod(maximum)
     versions = by_type(i16=3, i8=2)
 
@@ -117,7 +121,8 @@ class ReduceMax(VectorReduction, code=82, options="ReducerOptions"):
 class ReduceMin(VectorReduction, code=89, options="ReducerOptions"):
     """The smallest element."""
 
-    kernels = types("f32 i32 i64 u8 i8 i16 bool")  # reduce.cc
+    kernels = types("f32 i32 i64 u8 i8 i16")  # reduce.cc
+    max_rank = 6
     combine = staticmethod(minimum)
     versions = by_type(i16=3, i8=2)
 
@@ -127,6 +132,8 @@ class Mean(Reduction, code=40, options="ReducerOptions"):
     """The mean."""
 
     kernels = types("f32 i32 i64 u8 i8 i16")  # reduce.cc
+    quantized = types("u8 i8 i16")
+    max_rank = 6
     versions = by_type(i16=3, i8=2)
 
 
@@ -174,12 +181,12 @@ class ArgReduction(Versioned):
 
 @dataclass(frozen=True)
 class ArgMax(ArgReduction, code=56, options="ArgMaxOptions"):
-    """The index of the largest element, the first of equals. (The schema's default type is 0; here it is INT64.)"""
+    """The index of the largest element, the first of equals. (The schema's default type is no integer.)"""
 
 
 @dataclass(frozen=True)
 class ArgMin(ArgReduction, code=79, options="ArgMinOptions"):
-    """The index of the smallest element, the first of equals. (The schema's default type is 0; here it is INT64.)"""
+    """The index of the smallest element, the first of equals. (The schema's default type is no integer.)"""
 
 
 @dataclass(frozen=True)
@@ -213,13 +220,18 @@ class SegmentSum(Op, code=125, options="SegmentSumOptions"):
             segments.rank != 1 or same_dim(segments.shape[0], x.shape[0]) is False
         ):
             raise ValueError(f"segment numbers of shape {segments.shape} do not fit rows of {x.type}")
-        count: Dim = fresh("segments") if numbers is None else (max(numbers) + 1 if numbers else 0)
+        steps = [] if numbers is None else [after - before for before, after in pairwise([0, *numbers])]
+        if steps and (steps[0] != 0 or not {0, 1}.issuperset(steps)):
+            raise ValueError(
+                f"segment numbers must ascend from 0 by 0 or 1 (segment_sum.cc:57), not {numbers}"
+            )
+        count: Dim = fresh("segments") if numbers is None else (numbers[-1] + 1 if numbers else 0)
         return TensorType(x.dtype, (count, *x.shape[1:]))
 
 
 @dataclass(frozen=True)
 class UnsortedSegment(Op):
-    """A reduction of the entries of each segment; operand 1 numbers entries (negative: none), 2 counts segments."""
+    """A reduction per segment; operand 1 says of which an entry is (negative: none), 2 how many there are."""
 
     kernels = types("i32 f32")  # unsorted_segment.cc
 

@@ -1,4 +1,4 @@
-"""What many operations share: inference of unary and binary ones, version tables, tracking of shape vectors."""
+"""What many operations share: unary and binary inference, version tables, tracking of shape vectors."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from litecast.ir.graph import Value
+from litecast.ir.graph import KNOWN_LIMIT, Value
 from litecast.ir.op import Array, Inferred, Op, Operands, Outputs
 from litecast.ir.types import DType, Quant, Shape, Sym, TensorType, broadcast
 from litecast.ops.dims import objects
@@ -61,28 +61,32 @@ class Versioned(Op):
 
 
 class Tracked(Op):
-    """An operation on shape vectors: `track` gets object arrays of int and Sym and returns one (or one per output).
+    """An operation on shape vectors: `track` gets object arrays of int and Sym, and returns one per output.
 
-    `symbolic` numbers the operands that may hold a Sym, None: all of them. Contents that leave the element type's
-    range are not known: the operation then wraps, in the folding or at run time.
+    `symbolic` numbers the operands that may hold a Sym, None: all of them. Contents that leave the range of
+    INT32 are not known: what the operation then does is up to the folding or to the runtime.
     """
 
     tracked = True
     symbolic: ClassVar[frozenset[int] | None] = None
 
     def known(self, *inputs: Any) -> Any:
-        given = [x for x in inputs if x is not None]
-        if not given or any(x.known is None for x in given):
+        contents = [self._contents(index, x) for index, x in enumerate(inputs)]
+        if not contents or any(
+            x is not None and part is None for x, part in zip(inputs, contents, strict=True)
+        ):
             return None
-        for index, x in enumerate(inputs):
-            fixed = self.symbolic is not None and index not in self.symbolic
-            if fixed and x is not None and _has_sym(x.known):
-                return None
-        result = self.track(*(None if x is None else x.known for x in inputs))
+        result = self.track(*contents)
         parts = result if isinstance(result, tuple) else (result,)
-        if any(part is None or not _fits(part) for part in parts):
-            return None
-        return result
+        return result if all(part is not None and _fits(part) for part in parts) else None
+
+    def _contents(self, index: int, x: Any) -> Array | None:
+        """Return what is known of an operand: all of it where it may not hold a Sym."""
+        if x is None or self.symbolic is None or index in self.symbolic:
+            return None if x is None else x.known
+        if x.is_const and x.dtype.is_integer and x.type.size <= KNOWN_LIMIT:
+            return x.array().astype(object)
+        return None if x.known is None or _has_sym(x.known) else x.known
 
     def track(self, *contents: Any) -> Any:
         """Return the contents of the output from those of the operands, None where not known."""
@@ -108,8 +112,9 @@ class Unary(Versioned):
 class Binary(Versioned):
     """An operation with numpy broadcasting on two operands of one element type.
 
-    `max_broadcast_rank` is the highest rank at which the kernel broadcasts (operands of one shape have no limit),
-    None where it has no limit of its own. `broadcast_version` is the version that broadcasting over rank 4 takes.
+    `max_broadcast_rank` is the highest rank at which the kernel broadcasts, None where it has no limit
+    (measured with LiteRT 2.3 up to rank 8; operands of one shape have none). `broadcast_version` is the version
+    that broadcasting over rank 4 takes: older runtimes broadcast up to that rank.
     """
 
     same_dtype = True

@@ -93,7 +93,7 @@ class Reshape(Tracked, code=22, options="ReshapeOptions"):
 
 
 def resolve(shape: Dims | None, wanted: Dims) -> Dims:
-    """Return the shape that a reshape of `shape` to `wanted` gives; ValueError where the elements do not fit."""
+    """Return what a reshape of `shape` to `wanted` gives; ValueError where the elements do not fit."""
     free = [index for index, dim in enumerate(wanted) if isinstance(dim, int) and dim < 0]
     if len(free) > 1 or any(isinstance(dim, int) and dim < -1 for dim in wanted):
         raise ValueError(f"a shape may have one -1, not {wanted}")
@@ -114,7 +114,7 @@ def resolve(shape: Dims | None, wanted: Dims) -> Dims:
 
 
 def _settled(size: Dim | None, wanted: Dims) -> Dims:
-    """Give the only unknown entry what fits, where that is a number or the entry was made up for unknown contents."""
+    """Give the only unknown entry what fits, where that is a number or the entry was made up."""
     unknown = [index for index, dim in enumerate(wanted) if isinstance(dim, Sym)]
     rest = product(dim for dim in wanted if isinstance(dim, int))
     if len(unknown) != 1 or size is None or rest == 0:
@@ -243,7 +243,10 @@ class Fill(Tracked, Versioned, code=94, options="FillOptions"):
 
 @dataclass(frozen=True)
 class Range(Op, code=96, options="RangeOptions"):
-    """The numbers from `start` up to, or down to, but without `limit` in steps of `delta`; all scalars of one type."""
+    """The numbers from `start` to, but without, `limit` in steps of `delta`; all scalars of one type.
+
+    A step away from the limit is an error of the runtime, not an empty range (range.cc, GetSize).
+    """
 
     kernels = types("i32 i64 f32")  # range.cc
     same_dtype = True
@@ -267,9 +270,10 @@ class Range(Op, code=96, options="RangeOptions"):
         return objects(list(values), (len(values),)) if len(values) <= RANGE_LIMIT else None
 
     def eval(self, start: Array, limit: Array, delta: Array) -> Array:
-        """Multiply, not add up: the kernel does the same (reference/reference_ops.h)."""
-        count = _count(start, limit, delta)
-        return (start + np.arange(count, dtype=start.dtype) * delta).astype(start.dtype)
+        """Add up, not multiply: so does the kernel, rounding at each step (range.cc, CalculateRange)."""
+        steps = np.full(_count(start, limit, delta), delta, start.dtype)
+        steps[:1] = start
+        return np.cumsum(steps, dtype=start.dtype)
 
     def version(self, inputs: Operands, outputs: Outputs) -> int:
         x = inputs[0]
@@ -283,8 +287,10 @@ RANGE_LIMIT = 64
 def _count(start: Array, limit: Array, delta: Array) -> int:
     if delta == 0:
         raise ValueError("the step of a range must not be 0")
+    if limit != start and (limit > start) != (delta > 0):
+        raise ValueError(f"steps of {delta} do not lead from {start} to {limit}")
     if np.asarray(start).dtype.kind == "f":
-        return max(int(np.ceil(abs((limit - start) / delta))), 0) if (limit - start) * delta > 0 else 0
+        return int(np.ceil(np.abs((limit - start) / delta)))
     return len(range(int(start), int(limit), int(delta)))
 
 

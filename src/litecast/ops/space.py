@@ -57,6 +57,7 @@ class Padding(Versioned):
     """Rows and columns added on each side of each dimension."""
 
     kernels = types("f32 f16 bf16 f8e4m3fn f8e5m2 u8 i8 i16 i32 i64 bool")  # pad.cc
+    max_rank = 5
     versions = by_type(f8=6, bool=5, i16=3, i8=2)
 
     def version(self, inputs: Operands, outputs: Outputs) -> int:
@@ -168,7 +169,7 @@ class DepthToSpace(BlockMove, code=5, options="DepthToSpaceOptions"):
 
 
 class BatchMove(Versioned):
-    """A move of blocks between the spatial dimensions and the batch; operands: x, block shape, paddings or crops."""
+    """A move of blocks between spatial dimensions and batch; operands: x, block shape, paddings or crops."""
 
     versions = by_type(i16=4, i8=2)
 
@@ -287,7 +288,12 @@ class Dilate(Op, code=203, options="DilateOptions"):
 
 @dataclass(frozen=True)
 class MatrixDiag(Op, code=113, options="MatrixDiagOptions"):
-    """Square matrices with the operand's last dimension on their diagonals, zeros elsewhere."""
+    """Square matrices with the operand's last dimension on their diagonals, zeros elsewhere.
+
+    The kernel copies every type that is not an integer as FLOAT32, whatever its size (matrix_diag.cc, Eval).
+    """
+
+    kernels = types("f32 i64 i32 i16 i8 u8")  # matrix_diag.cc
 
     def infer(self, x: Value) -> Inferred:
         if x.type.shape is None:
@@ -305,7 +311,9 @@ class MatrixDiag(Op, code=113, options="MatrixDiagOptions"):
 
 @dataclass(frozen=True)
 class MatrixSetDiag(Op, code=115, options="MatrixSetDiagOptions"):
-    """The matrices of operand 0 with the diagonals of operand 1."""
+    """The matrices of operand 0 with the diagonals of operand 1 (for its types see `MatrixDiag`)."""
+
+    kernels = types("f32 i64 i32 i16 i8 u8")  # matrix_set_diag.cc
 
     def infer(self, x: Value, diagonal: Value) -> Inferred:
         dtype = same_dtype(x, diagonal)

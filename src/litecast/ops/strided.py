@@ -21,8 +21,11 @@ __all__ = ["StridedSlice"]
 class StridedSlice(Tracked, Versioned, code=45, options="StridedSliceOptions"):
     """x[begin:end:strides], an entry per specification.
 
-    Bit i of a mask speaks of entry i: begin or end as if absent, all dimensions that are left (ellipsis), a new
-    dimension, or one that is indexed and goes. With `offset`, `end` counts from `begin`.
+    Bit i of a mask speaks of entry i: begin or end as if absent, all dimensions that are left (ellipsis), a
+    new dimension, or one that is indexed and goes. With `offset`, `end` counts from `begin`.
+
+    LiteRT's default delegate takes an end of 0 for no end where all strides are 1 (FLOAT32 x[2:0] gives x[2:];
+    delegates/xnnpack/xnnpack_delegate.cc:6364): make an empty slice with another end, as x[2:2].
     """
 
     begin_mask: int = 0
@@ -58,11 +61,15 @@ class StridedSlice(Tracked, Versioned, code=45, options="StridedSliceOptions"):
         return TensorType(x.dtype, tuple(dims), per_tensor(x))
 
     def _axes(self, count: int, rank: int) -> Iterator[tuple[int | None, int | None]]:
-        """Yield per entry and per dimension left alone: the dimension (None: new) and the entry (None: none)."""
+        """Yield, per entry and dimension left alone, the dimension (None: new) and the entry (or None)."""
         flags = [(self.ellipsis_mask >> index & 1, self.new_axis_mask >> index & 1) for index in range(count)]
         taken = sum(1 for ellipsis, new in flags if not ellipsis and not new)
         if taken > rank:
             raise ValueError(f"{taken} entries do not fit rank {rank}")
+        if taken == rank and any(ellipsis for ellipsis, _ in flags):
+            raise ValueError(
+                "an ellipsis that stands for no dimension: the kernel takes one (strided_slice.cc:121)"
+            )
         axis = 0
         for index, (ellipsis, new) in enumerate(flags):
             if ellipsis:
@@ -138,7 +145,7 @@ def _span(dim: Dim, start: Dim | None, stop: Dim | None) -> Dim:
     if stop is None:
         return dim - low
     if isinstance(stop, int) and stop < 0:
-        return dim + stop - low
+        return dim - (-stop + low) if isinstance(low, int) else dim - low - -stop
     high = stop if stop == dim else minimum(dim, stop)
     return high - low
 
