@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
 
 from litecast.errors import Unsupported, UnsupportedError
-from litecast.ir.builder import Builder
+from litecast.ir.builder import Builder, Composite
 from litecast.ir.graph import Value
 from litecast.ir.op import Array
 from litecast.ir.types import Dim, DType, product
 from litecast.lib import array
-from litecast.lib.nn import in_float32
+from litecast.lib.nn import in_float32, window_sizes
 from litecast.lib.pool import window_parts
 from litecast.lib.windows import extent, lowest, pad, resolve
 from litecast.ops import (
@@ -83,16 +84,25 @@ def resize_bilinear(
 def resize_nearest(
     b: Builder, x: Value, size: Value, align_corners: bool = False, half_pixel_centers: bool = False
 ) -> Value:
-    """Resize images to `size` by nearest neighbour; 64-bit elements, unknown to the kernel, as INT32 pairs."""
-    if x.dtype.bits == 64:
-        halves = b(Bitcast(DType.INT32), x)
-        pairs = array.reshape(b, halves, (*x.shape[:3], x.shape[3] * 2))
-        moved = resize_nearest(b, pairs, size, align_corners, half_pixel_centers)
-        split = array.reshape(b, moved, (*moved.shape[:3], x.shape[3], 2))
-        whole: Value = b(Bitcast(x.dtype), split)
-        return whole
+    """Resize images to `size` by nearest neighbour."""
     op = ResizeNearestNeighbor(align_corners=align_corners, half_pixel_centers=half_pixel_centers)
-    result: Value = b(op, x, array.cast(b, size, DType.INT32))
+    rows_columns = array.cast(b, size, DType.INT32)
+    return _in_words(b, x, x.dtype.bits in (8, 16, 32), lambda words: b(op, words, rows_columns))
+
+
+def _in_words(b: Builder, x: Value, direct: bool, move: Callable[[Value], Value]) -> Value:
+    """Move pixels of any element type, as they are (`direct`) or as INT32 or INT8 words in more channels."""
+    if direct or isinstance(x, Composite):
+        return move(x)
+    word = DType.INT32 if x.dtype.bits % 32 == 0 else DType.INT8
+    count = x.dtype.bits // word.bits
+    words = b(Bitcast(word), x)
+    if count > 1:
+        words = array.reshape(b, words, (*x.shape[:3], x.shape[3] * count))
+    moved = move(words)
+    if count > 1:
+        moved = array.reshape(b, moved, (*moved.shape[:3], moved.shape[3] // count, count))
+    result: Value = b(Bitcast(x.dtype), moved)
     return result
 
 
@@ -112,29 +122,12 @@ def resample(b: Builder, x: Value, rows: Array, columns: Array) -> Value:
 
 def depth_to_space(b: Builder, x: Value, block: int) -> Value:
     """Move channels [block, block, c] of each pixel into a block of pixels."""
-    if x.dtype in BLOCK_KERNELS:
-        whole: Value = b(DepthToSpace(block_size=block), x)
-        return whole
-    batch, height, width, channels = x.shape
-    kept = channels // (block * block)
-    parts = array.reshape(b, x, (batch, height, width, block, block, kept))
-    moved = array.transpose(b, parts, (0, 1, 3, 2, 4, 5))
-    result: Value = array.reshape(b, moved, (batch, height * block, width * block, kept))
-    return result
+    return _in_words(b, x, x.dtype in BLOCK_KERNELS, lambda words: b(DepthToSpace(block_size=block), words))
 
 
 def space_to_depth(b: Builder, x: Value, block: int) -> Value:
     """Move blocks of pixels into channels [block, block, c]."""
-    if x.dtype in BLOCK_KERNELS:
-        whole: Value = b(SpaceToDepth(block_size=block), x)
-        return whole
-    batch, height, width, channels = x.shape
-    parts = array.reshape(b, x, (batch, height // block, block, width // block, block, channels))
-    moved = array.transpose(b, parts, (0, 1, 3, 2, 4, 5))
-    result: Value = array.reshape(
-        b, moved, (batch, height // block, width // block, channels * block * block)
-    )
-    return result
+    return _in_words(b, x, x.dtype in BLOCK_KERNELS, lambda words: b(SpaceToDepth(block_size=block), words))
 
 
 def space_to_batch(b: Builder, x: Value, block: Value, paddings: Value) -> Value:
@@ -160,7 +153,7 @@ def _blocks(b: Builder, op: Any, x: Value, block: Value, margins: Value, last_fi
     if count == 0:
         return x
     if count <= 2:
-        return _two_blocks(b, op, x, block, margins)
+        return _two_blocks(b, op, x, block, margins, count)
 
     def last(value: Value) -> Value:
         fewer = array.reshape(b, value, (value.shape[0], product(value.shape[1:count]), *value.shape[count:]))
@@ -177,8 +170,8 @@ def _blocks(b: Builder, op: Any, x: Value, block: Value, margins: Value, last_fi
     return others(last(x)) if last_first else last(others(x))
 
 
-def _two_blocks(b: Builder, op: Any, x: Value, block: Value, margins: Value) -> Value:
-    front = 1 + int(block.shape[0])
+def _two_blocks(b: Builder, op: Any, x: Value, block: Value, margins: Value, count: int = 2) -> Value:
+    front = 1 + count
     rest = x.shape[front:]
     moved = b(op, array.reshape(b, x, (*x.shape[:front], product(rest))), block, margins)
     result: Value = array.reshape(b, moved, (*moved.shape[:front], *rest))
@@ -197,8 +190,9 @@ def extract_patches(
     padding: str,
 ) -> Value:
     """Return per window (axes 1 to rank - 2) its elements in the last axis, ordered (*window, channels)."""
-    axes = range(1, x.rank - 1)
-    return array.concat(b, _parts(b, x, axes, window, strides, dilations, padding, 0), -1)
+    parts = _parts(b, x, range(1, x.rank - 1), window, strides, dilations, padding, 0)
+    result: Value = array.concat(b, parts, -1)
+    return result
 
 
 def _parts(
@@ -223,13 +217,11 @@ def dilation(
     """Return the grey-scale dilation of images by a filter [h, w, c]: the maximum of x + w over windows."""
 
     def compute(x: Value, w: Value) -> Value:
-        window = [int(size) for size in w.shape[:2]]
+        window = window_sizes(b, w, 2)
         parts = _parts(b, x, (1, 2), window, strides, dilations, padding, lowest(DType.FLOAT32))
         taps = array.split(b, array.reshape(b, w, (window[0] * window[1], w.shape[2])), len(parts), 0)
-        result = None
-        for part, tap in zip(parts, taps, strict=True):
-            raised = b(Add(), part, array.reshape(b, tap, w.shape[2:]))
-            result = raised if result is None else b(Maximum(), result, raised)
+        raised = [b(Add(), *pair) for pair in zip(parts, taps, strict=True)]
+        result: Value = reduce(lambda left, right: b(Maximum(), left, right), raised)
         return result
 
     return in_float32(b, compute, x, w)

@@ -54,6 +54,7 @@ __all__ = [
     "selu",
     "softplus",
     "softsign",
+    "window_sizes",
 ]
 
 HALVES = (DType.FLOAT16, DType.BFLOAT16)
@@ -97,7 +98,7 @@ def conv(
             filters = array.reshape(b, w, (1, *w.shape[:2], w.shape[3]))
             return _depthwise(b, x, filters, strides, padding, dilations, bias)
         filters = array.transpose(b, w, (3, 0, 1, 2))
-        padded, kind = _pad_windows(b, x, padding, _sizes(b, w, 2), strides, dilations)
+        padded, kind = _pad_windows(b, x, padding, window_sizes(b, w, 2), strides, dilations)
         op = Conv2D(
             padding=kind,
             stride_h=strides[0],
@@ -143,7 +144,7 @@ def _depthwise(
     if not isinstance(channels, int) or not isinstance(out, int):
         reason = "a depthwise convolution needs a known number of channels"
         raise UnsupportedError(Unsupported(b.loc.op, reason, hint="fix the shape of the input"))
-    padded, kind = _pad_windows(b, x, padding, _sizes(b, filters, 2, start=1), strides, dilations)
+    padded, kind = _pad_windows(b, x, padding, window_sizes(b, filters, 2, start=1), strides, dilations)
     op = DepthwiseConv2D(
         padding=kind,
         stride_h=strides[0],
@@ -167,7 +168,7 @@ def conv3d(
     """Convolve volumes [n, d, h, w, c] with a filter [kd, kh, kw, c / groups, out]."""
 
     def compute(x: Value, w: Value) -> Value:
-        padded, kind = _pad_windows(b, x, padding, _sizes(b, w, 3), strides, dilations)
+        padded, kind = _pad_windows(b, x, padding, window_sizes(b, w, 3), strides, dilations)
         op = Conv3D(
             padding=kind,
             stride_d=strides[0],
@@ -192,8 +193,8 @@ def _pad_windows(
     dilations: Sequence[int],
 ) -> tuple[Value, Padding]:
     """Return the input and the kernel's mode; explicit amounts become SAME where they are it, else a pad."""
-    if padding in ("SAME", "VALID"):
-        return x, Padding[str(padding)]
+    if isinstance(padding, str):
+        return x, Padding[padding]
     dims = x.shape[1:-1]
     spans = [extent(*axis) for axis in zip(sizes, dilations, strict=True)]
     wanted = resolve(b, padding, dims, spans, strides)
@@ -203,7 +204,8 @@ def _pad_windows(
     return pad(b, x, [(0, 0), *wanted, (0, 0)]), Padding.VALID
 
 
-def _sizes(b: Builder, w: Value, count: int, start: int = 0) -> list[int]:
+def window_sizes(b: Builder, w: Value, count: int, start: int = 0) -> list[int]:
+    """Return `count` dimensions of a filter; UnsupportedError where one is not known."""
     sizes = [size for size in w.shape[start : start + count] if isinstance(size, int)]
     if len(sizes) < count:
         reason = "the window of its filter has no known size"
@@ -231,7 +233,8 @@ def _grouped(b: Builder, compute: Callable[[Value, Value], Value], x: Value, w: 
     if groups == 1:
         return compute(x, w)
     inputs, filters = (array.split(b, value, groups, -1) for value in (x, w))
-    return array.concat(b, [compute(*pair) for pair in zip(inputs, filters, strict=True)], -1)
+    result: Value = array.concat(b, [compute(*pair) for pair in zip(inputs, filters, strict=True)], -1)
+    return result
 
 
 # -- transposed convolution ------------------------------------------------------------------------------
@@ -303,15 +306,16 @@ def _output_groups(b: Builder, output_shape: Value, per_group: Dim) -> int:
 
 def _with_channels(b: Builder, shape: Value, channels: Dim) -> Value:
     front = array.slice(b, shape, [0], [3])
-    return array.concat(b, [front, b.dims((channels,))], 0)
+    result: Value = array.concat(b, [front, b.dims((channels,))], 0)
+    return result
 
 
 def _enlarge(
     b: Builder, output_shape: Value, padding: Spec
 ) -> tuple[Value, Padding, Callable[[Value], Value]]:
     """Return the shape to compute, the kernel's mode, and what cuts explicit padding off the result."""
-    if padding in ("SAME", "VALID"):
-        return output_shape, Padding[str(padding)], lambda result: result
+    if isinstance(padding, str):
+        return output_shape, Padding[padding], lambda result: result
     pads = [(0, 0), *((int(before), int(after)) for before, after in padding), (0, 0)]
     extra = np.array([before + after for before, after in pads], np.int32)
 
@@ -327,12 +331,14 @@ def _spread(b: Builder, w: Value, dilations: Sequence[int]) -> Value:
     rows, columns = dilations
     if rows == columns == 1:
         return w
-    height, width = _sizes(b, w, 2)
+    height, width = window_sizes(b, w, 2)
     rest = product(w.shape[2:])
     taps = array.reshape(b, w, (height, 1, width, 1, rest))
     spaced = pad(b, taps, [(0, 0), (0, rows - 1), (0, 0), (0, columns - 1), (0, 0)])
     joined = array.reshape(b, spaced, (height * rows, width * columns, *w.shape[2:]))
-    return array.slice(b, joined, [0] * 4, [extent(height, rows), extent(width, columns), -1, -1])
+    ends = [extent(height, rows), extent(width, columns), -1, -1]
+    result: Value = array.slice(b, joined, [0] * 4, ends)
+    return result
 
 
 # -- bias and normalisation ------------------------------------------------------------------------------

@@ -10,7 +10,6 @@ from typing import TypeAlias
 
 import numpy as np
 
-from litecast.errors import Unsupported, UnsupportedError
 from litecast.ir.builder import Builder
 from litecast.ir.graph import Value
 from litecast.ir.types import Dim, DType
@@ -49,12 +48,8 @@ def resolve(
     """Return a padding as amounts per axis."""
     if padding == "SAME":
         return [same_pads(b, *axis) for axis in zip(dims, windows, strides, strict=True)]
-    if padding == "VALID":
-        return [(0, 0)] * len(dims)
     if isinstance(padding, str):
-        raise UnsupportedError(
-            Unsupported(b.loc.op, f"padding {padding} is not SAME, VALID or explicit amounts")
-        )
+        return [(0, 0)] * len(dims)
     return [(int(before), int(after)) for before, after in padding]
 
 
