@@ -80,9 +80,7 @@ CASES = {
         """,
         """
         graph main(x: f32[n,2,6]) -> (y) {
-          e: f32[n,1,2,6] = Reshape(x, const i32[4] [-1, 1, 2, 6])
-          a: f32[n,1,2,6] = Neg(e)
-          y: f32[n,2,6] = Reshape(a, const i32[3] [-1, 2, 6])
+          y: f32[n,2,6] = Neg(x)
         }
         """,
     ),
@@ -413,6 +411,127 @@ CASES = {
         }
         """,
     ),
+    "reshapes around a unary operation": (
+        CANONICALIZE,
+        """
+        graph main(x: f32[n,2,6]) -> (y) {
+          a = Reshape(x, const i32[2] [-1, 12])
+          b = Tanh(a)
+          y = Reshape(b, const i32[3] [-1, 3, 4])
+        }
+        """,
+        """
+        graph main(x: f32[n,2,6]) -> (y) {
+          %1: f32[n,2,6] = Tanh(x)
+          y: f32[n,3,4] = Reshape(%1, const i32[3] [-1, 3, 4])
+        }
+        """,
+    ),
+    "pad before a lifting reshape": (
+        CANONICALIZE,
+        """
+        graph main(x: f32[n,2,6]) -> (y) {
+          p = Pad(x, const i32[3,2] [0, 0, 1, 2, 3, 4])
+          y = Reshape(p, const i32[4] [-1, 5, 1, 13])
+        }
+        """,
+        """
+        graph main(x: f32[n,2,6]) -> (y) {
+          %1: f32[n,2,1,6] = Reshape(x, const i32[4] [-1, 2, 1, 6])
+          y: f32[n,5,1,13] = Pad(%1, const i32[4,2] [0, 0, 1, 2, 0, 0, 3, 4])
+        }
+        """,
+    ),
+    "pad before a lowering reshape": (
+        CANONICALIZE,
+        """
+        graph main(x: f32[n,1,2,6]) -> (y) {
+          p = Pad(x, const i32[4,2] [0, 0, 0, 0, 1, 2, 0, 0])
+          y = Reshape(p, const i32[3] [-1, 5, 6])
+        }
+        """,
+        """
+        graph main(x: f32[n,1,2,6]) -> (y) {
+          %1: f32[n,2,6] = Reshape(x, const i32[3] [-1, 2, 6])
+          y: f32[n,5,6] = Pad(%1, const i32[3,2] [0, 0, 1, 2, 0, 0])
+        }
+        """,
+    ),
+    "gather of the only slice": (
+        CANONICALIZE,
+        """
+        graph main(x: f32[n,1,6]) -> (y) {
+          a = Gather(x, const i32[] 0) {axis=1}
+          y = Neg(a)
+        }
+        """,
+        """
+        graph main(x: f32[n,1,6]) -> (y) {
+          a: f32[n,6] = Reshape(x, const i32[2] [-1, 6])
+          y: f32[n,6] = Neg(a)
+        }
+        """,
+    ),
+    "all zeros and all ones": (
+        CANONICALIZE,
+        """
+        graph main(x: f32[n,2,6]) -> (y) {
+          a = Add(x, const f32[2,6] splat(0))
+          b = Mul(const f32[6] splat(1), a)
+          y = Neg(b)
+        }
+        """,
+        """
+        graph main(x: f32[n,2,6]) -> (y) {
+          y: f32[n,2,6] = Neg(x)
+        }
+        """,
+    ),
+    "parts of a real number": (
+        CANONICALIZE,
+        """
+        graph main(x: f32[2,3]) -> (y) {
+          c = Cast(x) {in_data_type=FLOAT32, out_data_type=COMPLEX64}
+          a = Real(c)
+          b = Imag(c)
+          y = Sub(a, b)
+        }
+        """,
+        """
+        graph main(x: f32[2,3]) -> (x) {
+        }
+        """,
+    ),
+    "zeros": (
+        CANONICALIZE,
+        """
+        graph main(x: f32[2,3]) -> (y) {
+          z = ZerosLike(x)
+          y = Maximum(x, z)
+        }
+        """,
+        """
+        graph main(x: f32[2,3]) -> (y) {
+          z = const f32[2,3] splat(0.0)
+          y: f32[2,3] = Maximum(x, z)
+        }
+        """,
+    ),
+    "a padded dimension of size 1": (
+        CANONICALIZE,
+        """
+        graph main(x: f32[n,1,1]) -> (y) {
+          p = Pad(x, const i32[3,2] [0, 0, 0, 0, 1, 0])
+          y = Reshape(p, const i32[2] [-1, 2])
+        }
+        """,
+        """
+        graph main(x: f32[n,1,1]) -> (y) {
+          %1: f32[n,1] = Reshape(x, const i32[2] [-1, 1])
+          y: f32[n,2] = Pad(%1, const i32[2,2] [0, 0, 1, 0])
+        }
+        """,
+    ),
 }
 
 
@@ -515,6 +634,57 @@ UNCHANGED = {
         """
         graph main(x: f32[n,2,6]) -> (y) {
           y = Cast(x) {in_data_type=FLOAT32, out_data_type=INT32}
+        }
+        """,
+    ),
+    "softmax between reshapes": (
+        CANONICALIZE,
+        """
+        graph main(x: f32[n,2,6]) -> (y) {
+          a = Reshape(x, const i32[2] [-1, 12])
+          b = Softmax(a)
+          y = Reshape(b, const i32[3] [-1, 3, 4])
+        }
+        """,
+    ),
+    "a reshape behind a pad that does more": (
+        CANONICALIZE,
+        """
+        graph main(x: f32[n,2,6]) -> (y) {
+          p = Pad(x, const i32[3,2] [0, 0, 1, 1, 0, 0])
+          y = Reshape(p, const i32[3] [-1, 6, 4])
+        }
+        """,
+    ),
+    "gather of one slice of many": (
+        CANONICALIZE,
+        """
+        graph main(x: f32[n,2,6]) -> (y) {
+          y = Gather(x, const i32[] 0) {axis=1}
+        }
+        """,
+    ),
+    "parts of a complex number": (
+        CANONICALIZE,
+        """
+        graph main(x: c64[n,3]) -> (y) {
+          y = Real(x)
+        }
+        """,
+    ),
+    "zeros of an unknown shape": (
+        CANONICALIZE,
+        """
+        graph main(x: f32[n,2,6]) -> (y) {
+          y = ZerosLike(x)
+        }
+        """,
+    ),
+    "not all zeros": (
+        CANONICALIZE,
+        """
+        graph main(x: f32[n,2,6]) -> (y) {
+          y = Add(x, const f32[6] [0, 0, 0, 0, 0, 1])
         }
         """,
     ),

@@ -368,6 +368,57 @@ CASES = {
         }
         """,
     ),
+    "bias of a sum": (
+        FUSE,
+        """
+        graph main(x: f32[n,3], w: f32[n,2]) -> (y) {
+          a = FullyConnected(x, const f32[4,3] rand(1))
+          b = FullyConnected(w, const f32[4,2] rand(2))
+          s = Add(a, b)
+          y = Add(s, const f32[4] [1, 2, 3, 4])
+        }
+        """,
+        """
+        graph main(x: f32[n,3], w: f32[n,2]) -> (y) {
+          b: f32[n,4] = FullyConnected(w, const f32[4,2] [0.18905339, -0.5227485, -0.41306356, -2.4414673,
+            1.7997074, 1.1441659, -0.32542282, 0.7738066])
+          %3: f32[n,4] = FullyConnected(x, const f32[4,3] [0.34558418, 0.82161814, 0.33043706, -1.3031572,
+            0.9053559, 0.44637457, -0.5369532, 0.5811181, 0.3645724, 0.2941325, 0.028422242, 0.546713],
+            const f32[4] [1.0, 2.0, 3.0, 4.0])
+          y: f32[n,4] = Add(%3, b)
+        }
+        """,
+    ),
+    "negation": (
+        FUSE,
+        """
+        graph main(x: f32[n,8,8,3]) -> (y) {
+          s = Conv2D(x, const f32[4,3,3,3] rand(1), const f32[4] [1, 2, 3, 4])
+          y = Neg(s)
+        }
+        """,
+        """
+        graph main(x: f32[n,8,8,3]) -> (y) {
+          y: f32[n,8,8,4] = Conv2D(x, const f32[4,3,3,3] #c0, const f32[4] [-1.0, -2.0, -3.0, -4.0])
+        }
+        """,
+    ),
+    "negation behind a reshape": (
+        FUSE,
+        """
+        graph main(x: f32[n,1,8,3]) -> (y) {
+          s = Conv2D(x, const f32[4,1,3,3] rand(1), const f32[4] [1, 2, 3, 4])
+          r = Reshape(s, const i32[3] [-1, 8, 4])
+          y = Neg(r)
+        }
+        """,
+        """
+        graph main(x: f32[n,1,8,3]) -> (y) {
+          %1: f32[n,1,8,4] = Conv2D(x, const f32[4,1,3,3] #c0, const f32[4] [-1.0, -2.0, -3.0, -4.0])
+          y: f32[n,8,4] = Reshape(%1, const i32[3] [-1, 8, 4])
+        }
+        """,
+    ),
 }
 
 
@@ -506,6 +557,25 @@ UNCHANGED = {
           s: i8[n,8,8,4] q(scales=(0.5), zero_points=(0)) = Conv2D(x, const i8[4,1,1,3] q(scales=(0.5),
             zero_points=(0)) rand(1))
           y: i8[n,8,8,4] q(scales=(0.25), zero_points=(-128)) = Relu(s)
+        }
+        """,
+    ),
+    "bias of a sum that broadcasts": (
+        FUSE,
+        """
+        graph main(x: f32[n,3], w: f32[2,n,4]) -> (y) {
+          a = FullyConnected(x, const f32[4,3] rand(1))
+          s = Add(a, w)
+          y = Add(s, const f32[4] [1, 2, 3, 4])
+        }
+        """,
+    ),
+    "negation of what is used": (
+        FUSE,
+        """
+        graph main(x: f32[n,8,8,3]) -> (y, s) {
+          s = Conv2D(x, const f32[4,3,3,3] rand(1), const f32[4] splat(0.0))
+          y = Neg(s)
         }
         """,
     ),

@@ -175,6 +175,40 @@ CASES = {
         }
         """,
     ),
+    "through a pack": (
+        (*CANONICALIZE, *LAYOUT),
+        """
+        graph main(x: f32[n,4,5,3], w: f32[n,4,5,3]) -> (y) {
+          a = Transpose(x, const i32[4] [0, 3, 1, 2])
+          b = Transpose(w, const i32[4] [0, 3, 1, 2])
+          c = Pack(a, b) {values_count=2, axis=1}
+          y = Sum(c, const i32[1] [2]) {keep_dims=true}
+        }
+        """,
+        """
+        graph main(x: f32[n,4,5,3], w: f32[n,4,5,3]) -> (y) {
+          %2: f32[n,4,5,3,2] = Pack(x, w) {values_count=2, axis=4}
+          %3: f32[n,4,5,1,2] = Sum(%2, const i32[1] [3]) {keep_dims=true}
+          y: f32[n,2,1,4,5] = Transpose(%3, const i32[5] [0, 4, 3, 1, 2])
+        }
+        """,
+    ),
+    "through a pack in front": (
+        (*CANONICALIZE, *LAYOUT),
+        """
+        graph main(x: f32[n,4], w: f32[n,4]) -> (y) {
+          a = Transpose(x, const i32[2] [1, 0])
+          b = Transpose(w, const i32[2] [1, 0])
+          y = Pack(a, b) {values_count=2, axis=-1}
+        }
+        """,
+        """
+        graph main(x: f32[n,4], w: f32[n,4]) -> (y) {
+          %2: f32[n,4,2] = Pack(x, w) {values_count=2, axis=2}
+          y: f32[4,n,2] = Transpose(%2, const i32[3] [1, 0, 2])
+        }
+        """,
+    ),
 }
 
 
@@ -220,6 +254,16 @@ UNCHANGED = {
         graph main(x: f32[3,4]) -> (y) {
           a = Transpose(x, const i32[2] [1, 0])
           y = Add(a, const f32[2,1,1] [1, 2])
+        }
+        """,
+    ),
+    "a pack of two permutations": (
+        (*CANONICALIZE, *LAYOUT),
+        """
+        graph main(x: f32[2,3,4], w: f32[4,3,2]) -> (y) {
+          a = Transpose(x, const i32[3] [0, 2, 1])
+          b = Transpose(w, const i32[3] [2, 0, 1])
+          y = Pack(a, b) {values_count=2}
         }
         """,
     ),

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from litecast.ir.builder import Builder
-from litecast.ir.graph import Node, Value
+from litecast.ir.builder import FOLD_LIMIT, Builder
+from litecast.ir.graph import Lazy, Node, Value
 from litecast.ir.op import Array, Op
 from litecast.ir.rewrite import Arg, Const, Maybe, No, P, Rule, no, rule
-from litecast.ir.types import Shape, Sym
+from litecast.ir.types import DType, Shape, Sym
 from litecast.ops import (
     Add,
     BroadcastTo,
@@ -20,6 +20,8 @@ from litecast.ops import (
     Concatenation,
     Div,
     ExpandDims,
+    Gather,
+    Imag,
     LogicalNot,
     Mean,
     MirrorPad,
@@ -28,6 +30,7 @@ from litecast.ops import (
     Pack,
     Pad,
     PadV2,
+    Real,
     Reshape,
     Slice,
     Split,
@@ -37,11 +40,16 @@ from litecast.ops import (
     Sub,
     Tile,
     Transpose,
+    ZerosLike,
 )
 from litecast.ops.enums import Activation
-from litecast.passes.layout import REDUCTIONS, permutation
+from litecast.ops.rules import Unary
+from litecast.passes.layout import REDUCTIONS, is_elementwise, permutation
 
 __all__ = ["CANONICALIZE", "shape_vector"]
+
+NEUTRAL_LIMIT = 1 << 12
+"""Constants of at most this many elements are looked at for being all 0 or all 1."""
 
 NONE: dict[str, Any] = {"fused_activation_function": Activation.NONE}
 
@@ -88,6 +96,54 @@ def merge_reshapes(b: Builder, root: Node, x: Value, shape: Value | None) -> Val
     if vector is None and shape is None:
         return no("more than one dimension is unknown")
     return b(Reshape(), x, shape if vector is None else vector)  # type: ignore[no-any-return]
+
+
+@rule(P(Reshape, P(Unary, P(Reshape, Arg("x"), uses=1), name="base", uses=1, where=is_elementwise)))
+def merge_reshapes_around(b: Builder, root: Node, base: Node, x: Value) -> Value | No:
+    """reshape(tanh(reshape(x))) -> reshape(tanh(x))"""
+    vector = shape_vector(root.output.type.shape)
+    if vector is None:
+        return no("more than one dimension is unknown")
+    return b(Reshape(), b(base.op, x), vector)  # type: ignore[no-any-return]
+
+
+@rule(P(Reshape, P(Pad, Arg("x"), Const("paddings"), name="base", uses=1)))
+def pad_behind_reshape(b: Builder, root: Node, base: Node, x: Value, paddings: Value) -> Value | No:
+    """reshape(pad(x)) -> pad(reshape(x)) where dimensions of size 1 come and go"""
+    before, after = base.output.type.shape, root.output.type.shape
+    if before is None or after is None or x.type.shape is None:
+        return no("the shapes are not known")
+    sources = [axis for axis, dim in enumerate(before) if dim != 1]
+    targets = [axis for axis, dim in enumerate(after) if dim != 1]
+    amounts = np.asarray(paddings.array())
+    if [before[axis] for axis in sources] != [after[axis] for axis in targets]:
+        return no("the reshape does more than to add or drop dimensions of size 1")
+    moved = np.zeros((len(after), 2), amounts.dtype)
+    shape = list(after)
+    for source, target in zip(sources, targets, strict=True):
+        moved[target], shape[target] = amounts[source], x.shape[source]
+    vector = shape_vector(tuple(shape))
+    if vector is None or moved.sum() != amounts.sum():
+        return no("more than one dimension is unknown")
+    return b(base.op, b(Reshape(), x, vector), moved)  # type: ignore[no-any-return]
+
+
+def _takes_all(node: Node) -> bool:
+    """Whether a GATHER takes the only slice of a dimension of size 1."""
+    op: Any = node.op
+    x, index = node.inputs[:2]
+    if x is None or index is None or x.type.shape is None or op.batch_dims or index.type.shape != ():
+        return False
+    return x.shape[op.axis] == 1 and index.is_const and int(index.array()) == 0
+
+
+@rule(P(Gather, Arg("x"), Const("index"), where=_takes_all), quantized=True)
+def gather_is_reshape(b: Builder, root: Node, x: Value, index: Value) -> Value | No:
+    """gather(x, 0) -> reshape(x) along a dimension of size 1"""
+    vector = shape_vector(root.output.type.shape)
+    if vector is None:
+        return no("more than one dimension is unknown")
+    return b(Reshape(), x, vector)  # type: ignore[no-any-return]
 
 
 @rule(P(Pack, Arg("x"), values_count=1), quantized=True)
@@ -222,7 +278,9 @@ def drop_split_v(b: Builder, root: Node, x: Value) -> Value | tuple[Value, ...]:
 
 def _neutral(number: int) -> Callable[[Value], bool]:
     def check(value: Value) -> bool:
-        return value.type.size == 1 and bool((np.asarray(value.array()) == number).all())
+        size = value.type.size
+        small = isinstance(size, int) and 0 < size <= NEUTRAL_LIMIT and not isinstance(value.const, Lazy)
+        return small and bool((np.asarray(value.array()) == number).all())
 
     return check
 
@@ -249,6 +307,26 @@ def drop_double_negation(b: Builder, root: Node, x: Value) -> Value:
     return x
 
 
+@rule(P(Real, P(Cast, Arg("x"), in_data_type=DType.FLOAT32, out_data_type=DType.COMPLEX64)))
+def drop_real(b: Builder, root: Node, x: Value) -> Value:
+    """real(complex(x)) -> x"""
+    return x
+
+
+@rule(P(Imag, P(Cast, Arg("x"), in_data_type=DType.FLOAT32, out_data_type=DType.COMPLEX64)))
+def drop_imag(b: Builder, root: Node, x: Value) -> Value:
+    """imag(complex(x)) -> 0"""
+    return b(ZerosLike(), x)  # type: ignore[no-any-return]
+
+
+@rule(P(ZerosLike, Arg("x", lambda x: x.type.is_static)))
+def make_zeros(b: Builder, root: Node, x: Value) -> Value | No:
+    """zeros_like(x) -> constant"""
+    if x.dtype not in (DType.FLOAT32, DType.INT32, DType.INT64) or x.type.nbytes > FOLD_LIMIT:
+        return no("the constant would be large")
+    return b.const(np.zeros(x.shape, x.dtype.numpy))
+
+
 @rule(P(LogicalNot, P(LogicalNot, Arg("x"))))
 def drop_double_not(b: Builder, root: Node, x: Value) -> Value:
     """not(not(x)) -> x"""
@@ -261,6 +339,9 @@ CANONICALIZE: tuple[Rule, ...] = (
     merge_reshapes,
     use_reshape,
     pack_is_reshape,
+    gather_is_reshape,
+    merge_reshapes_around,
+    pad_behind_reshape,
     keep_reduced_dims,
     merge_means,
     merge_transposes,
@@ -271,4 +352,7 @@ CANONICALIZE: tuple[Rule, ...] = (
     drop_one,
     drop_double_negation,
     drop_double_not,
+    drop_real,
+    drop_imag,
+    make_zeros,
 )

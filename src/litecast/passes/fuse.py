@@ -27,6 +27,7 @@ from litecast.ops import (
     L2Pool2D,
     MaxPool2D,
     Mul,
+    Neg,
     Relu,
     Relu6,
     ReluN1To1,
@@ -199,6 +200,36 @@ def fold_constant_minus(b: Builder, root: Node, base: Node, c: Value) -> Value |
     return _fold_behind(b, root, base, c, None, flipped=True)
 
 
+@rule(P(Add, P(Add, PLAIN, Arg("y"), uses=1, fused_activation_function=NONE), Const("c")))
+def fold_constant_behind_sum(b: Builder, root: Node, base: Node, y: Value, c: Value) -> Value | No:
+    """(dense(x, w, v) + y) + c -> dense(x, w, v + c) + y"""
+    shape = base.output.type.shape
+    vector = channel_vector(c, shape[-1], len(shape)) if shape else None
+    if vector is None or y.is_const or root.output.type.shape != shape or y.type.shape != shape:
+        return no("the constant does not lie along the channels")
+    biased = _fold(b, base, base, None, np.ones_like(vector), vector)
+    return biased if isinstance(biased, No) else b(root.op, biased, y)  # type: ignore[no-any-return]
+
+
+def _negate(b: Builder, root: Node, base: Node, view: Node | None) -> Value | No:
+    channels = base.output.shape[-1] if base.output.type.shape else None
+    if not isinstance(channels, int) or (view is not None and view.output.shape[-1:] != (channels,)):
+        return no("the channels are not known")
+    return _fold(b, base, base, view, -np.ones(channels), np.zeros(channels))
+
+
+@rule(P(Neg, PLAIN))
+def fold_negation(b: Builder, root: Node, base: Node) -> Value | No:
+    """-conv(x, w, v) -> conv(x, -w, -v)"""
+    return _negate(b, root, base, None)
+
+
+@rule(P(Neg, VIEWED))
+def fold_negation_behind_reshape(b: Builder, root: Node, base: Node, view: Node) -> Value | No:
+    """-reshape(conv(x, w, v)) -> reshape(conv(x, -w, -v))"""
+    return _negate(b, root, base, view)
+
+
 # -- constants before a contraction --------------------------------------------------------------------------
 
 
@@ -296,6 +327,9 @@ FUSE: tuple[Rule, ...] = (
     fold_constant_behind,
     fold_constant_behind_reshape,
     fold_constant_minus,
+    fold_constant_behind_sum,
+    fold_negation,
+    fold_negation_behind_reshape,
     fold_constant_before,
     fuse_activation,
     fuse_activation_behind_reshape,

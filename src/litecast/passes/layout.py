@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from litecast.ops import (
     LocalResponseNormalization,
     LogSoftmax,
     Mean,
+    Pack,
     Pad,
     PadV2,
     ReduceMax,
@@ -26,7 +28,7 @@ from litecast.ops import (
 )
 from litecast.ops.rules import Binary, Unary
 
-__all__ = ["LAYOUT", "REDUCTIONS", "permutation"]
+__all__ = ["LAYOUT", "REDUCTIONS", "is_elementwise", "permutation"]
 
 REDUCTIONS = (Mean, Sum, ReduceMax, ReduceMin, ReduceProd)
 ALONG_LAST = (Softmax, LogSoftmax, L2Normalization, LocalResponseNormalization)
@@ -50,7 +52,12 @@ def _inverse(perm: list[int]) -> list[int]:
     return [perm.index(axis) for axis in range(len(perm))]
 
 
-@rule(P(Unary, MOVED, where=lambda node: not isinstance(node.op, ALONG_LAST)))
+def is_elementwise(node: Node) -> bool:
+    """Whether a unary operation looks at one element at a time."""
+    return not isinstance(node.op, ALONG_LAST)
+
+
+@rule(P(Unary, MOVED, where=is_elementwise))
 def sink_below_unary(b: Builder, root: Node, x: Value, perm: Value) -> Value:
     """relu(transpose(x)) -> transpose(relu(x))"""
     return _transpose(b, b(root.op, x), permutation(perm))
@@ -139,18 +146,34 @@ def _all_transposed(node: Node) -> bool:
     )
 
 
+def _sources(root: Node) -> tuple[list[Any], list[int] | None]:
+    """Return what the transposes of all operands read, and their permutation where it is one."""
+    producers: list[Any] = [value.producer for value in root.inputs if value is not None]
+    orders = [permutation(producer.inputs[1]) for producer in producers]
+    same = all(order == orders[0] for order in orders)
+    return [producer.inputs[0] for producer in producers], orders[0] if same else None
+
+
 @rule(P(Concatenation, where=_all_transposed))
 def sink_below_concatenation(b: Builder, root: Node) -> Value | No:
     """concat(transpose(x), transpose(y)) -> transpose(concat(x, y))"""
     op: Any = root.op
-    producers: list[Any] = [value.producer for value in root.inputs if value is not None]
-    orders = [permutation(producer.inputs[1]) for producer in producers]
-    if any(order != orders[0] for order in orders):
+    values, order = _sources(root)
+    if order is None:
         return no("the permutations differ")
-    joined = Concatenation(
-        axis=orders[0][op.axis % len(orders[0])], fused_activation_function=op.fused_activation_function
-    )
-    return _transpose(b, b(joined, *(producer.inputs[0] for producer in producers)), orders[0])
+    return _transpose(b, b(replace(op, axis=order[op.axis % len(order)]), *values), order)
+
+
+@rule(P(Pack, where=_all_transposed))
+def sink_below_pack(b: Builder, root: Node) -> Value | No:
+    """pack(transpose(x), transpose(y)) -> transpose(pack(x, y))"""
+    op: Any = root.op
+    values, order = _sources(root)
+    if order is None:
+        return no("the permutations differ")
+    last = len(order)
+    at = op.axis % (last + 1)
+    return _transpose(b, b(replace(op, axis=last), *values), [*order[:at], last, *order[at:]])
 
 
 LAYOUT: tuple[Rule, ...] = (
@@ -161,4 +184,5 @@ LAYOUT: tuple[Rule, ...] = (
     sink_below_pad,
     sink_below_reduction,
     sink_below_concatenation,
+    sink_below_pack,
 )
