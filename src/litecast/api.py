@@ -213,8 +213,8 @@ def verify(
     """Run a `.tflite` (path, bytes or Converted) on the steps of a reference and compare all outputs named there."""
     from litecast.tflite.runtime import Runtime
 
-    steps = read_reference(reference) if isinstance(reference, (str, os.PathLike)) else list(reference)
     runtime = Runtime(model.path if isinstance(model, Converted) else model)
+    steps = read_reference(reference) if isinstance(reference, (str, os.PathLike)) else list(reference)
     return check(runtime, steps, tolerance)
 
 

@@ -25,6 +25,7 @@ __all__ = ["trace_saved_model"]
 
 ROUNDS = 10
 """Traces after which no further variable may turn out to be written."""
+_VARIABLES = frozenset({"VarHandleOp", "VariableV2", "Variable"})
 
 
 def trace_saved_model(
@@ -42,7 +43,7 @@ def trace_saved_model(
     """
     chosen, notes = _choose(source, signatures)
     _check_inputs(chosen, shapes or {})
-    tracer = Tracer(source.functions, source.op_defs, run, source.checkpoint if source.has_variables else None)
+    tracer = Tracer(source.functions, source.op_defs, run, source.checkpoint if _needs_checkpoint(source) else None)
     _initialise(tracer, source)
     for _ in range(ROUNDS):
         tracer.retrace = False
@@ -87,11 +88,15 @@ def _check_inputs(signatures: Sequence[Signature], shapes: Mapping[str, Any]) ->
             raise ConvertError(f"a shape is given for {name!r}, which is no input; the inputs are: {', '.join(sorted(names))}")
 
 
+def _needs_checkpoint(source: SavedModelSource) -> bool:
+    return source.has_variables or any(node.op in _VARIABLES for node in source.graph.node)
+
+
 def _initialise(tracer: Tracer, source: SavedModelSource) -> None:
     """Restore the variables and run the initialiser, by tracing them into a graph that is thrown away."""
     b = Builder(Graph("init"), tracer.run)
     tracer.initialising = True
-    if source.restore is not None and source.has_variables:
+    if source.restore is not None and tracer.checkpoint is not None:
         prefix = b.const(np.array(b"variables", object))
         frame = Frame(source.nodes, {node_name(source.restore.filename): prefix})
         tracer.evaluate(b, frame, [], [source.restore.op])
