@@ -10,7 +10,9 @@ import pytest
 from litecast.ir.graph import Graph, Loc, Model, Node, Value
 from litecast.ir.types import DType, Quant, TensorType
 from litecast.ops import Densify, Dequantize, FakeQuant, Quantize
+from litecast.tflite.quantization import Sparsity
 from litecast.tflite.runtime import Runtime
+from litecast.tflite.schema import table
 from litecast.tflite.writer import write
 from tests.ops.cases import (
     QUANT,
@@ -111,8 +113,34 @@ def value(*shape: Any, dtype: DType = DType.FLOAT32, quant: Quant | None = None)
     return Value(TensorType(dtype, shape, quant))
 
 
-def test_dense_form_has_the_type_of_the_sparse_one() -> None:
-    assert str(Densify().infer(value(4, 5))) == "f32[4,5]"
+def vector(*contents: int) -> Any:
+    return table("Int32Vector", values=np.array(contents, np.int32))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int8])
+def test_dense_form_of_a_sparse_constant(dtype: Any) -> None:
+    dense = np.array([[1, 0, 0, 2], [0, 0, 3, 0], [0, 0, 0, 0]], dtype)
+    rows = table("DimensionMetadata", format=0, denseSize=3)
+    columns = table(
+        "DimensionMetadata",
+        format=1,
+        arraySegmentsType=1,
+        arraySegments=vector(0, 2, 3, 3),
+        arrayIndicesType=1,
+        arrayIndices=vector(0, 3, 2),
+    )
+    order = np.array([0, 1], np.int32)
+    parameters = table("SparsityParameters", traversalOrder=order, dimMetadata=[rows, columns])
+    x = Value(TensorType(DType.of(dense.dtype), dense.shape), const=dense)
+    x.sparsity = Sparsity(parameters, np.array([1, 2, 3], dtype).view(np.uint8))
+    graph = Graph()
+    result = Value(Densify().infer(x), "y")
+    graph.nodes.append(Node(Densify(), [x], [result], Loc()))
+    graph.set_outputs([result])
+    content = write(Model(graphs=[graph]))
+    (actual,) = Runtime(content, delegate=False).run([]).values()
+    np.testing.assert_array_equal(actual, dense)
+    assert result.type == x.type
 
 
 MANY = Quant((0.1, 0.2), (0, 0))
