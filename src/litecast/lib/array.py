@@ -58,20 +58,11 @@ _CAST = frozenset(
     }
 )  # fmt: skip
 _F32_I = frozenset({DType.FLOAT32, DType.INT32, DType.INT64, DType.INT16, DType.INT8, DType.UINT8})
-_KERNELS: dict[type, frozenset[DType]] = {
-    ops.Concatenation: _F32_I | {DType.FLOAT16, DType.BFLOAT16, DType.BOOL, DType.UINT32, DType.INT4},
+_UNSTATED: dict[type, frozenset[DType]] = {
     ops.Split: _F32_I,
-    ops.SplitV: _F32_I,
-    ops.Pack: _F32_I | {DType.UINT32},
-    ops.Unpack: _F32_I - {DType.INT64} | {DType.FLOAT16, DType.BFLOAT16, DType.BOOL},
-    ops.Pad: _F32_I | {DType.FLOAT16, DType.BFLOAT16, DType.BOOL},
-    ops.Gather: _F32_I | {DType.FLOAT16, DType.BFLOAT16, DType.BOOL, DType.INT4, DType.STRING},
-    ops.ReverseV2: _F32_I | {DType.FLOAT16, DType.BFLOAT16, DType.BOOL},
-    ops.GatherNd: _F32_I | {DType.FLOAT16, DType.BFLOAT16, DType.BOOL, DType.STRING},
-    ops.ReverseSequence: _F32_I - {DType.INT8},
     ops.MirrorPad: _F32_I,
 }
-"""Element types of the movement kernels that are picky (concatenation.cc, split.cc, pack.cc, unpack.cc, pad.cc ...)."""
+"""Element types of movement kernels whose class cannot state them by the first operand (split.cc, mirror_pad.cc)."""
 CARRIERS = {
     DType.BOOL: DType.INT8, DType.UINT8: DType.INT32, DType.INT8: DType.INT32, DType.INT16: DType.INT32,
     DType.UINT16: DType.INT32, DType.UINT32: DType.INT64, DType.FLOAT16: DType.FLOAT32, DType.BFLOAT16: DType.FLOAT32,
@@ -86,7 +77,7 @@ def unsupported(op: str, reason: str, hint: str = "") -> UnsupportedError:
 
 def moved(b: Builder, op: type, x: Any, apply: Any) -> Any:
     """Return `apply(x)` of a pure movement, carried by a wider element type where the kernel of `op` lacks x's."""
-    kernels = _KERNELS[op]
+    kernels = _types(op)
     if not isinstance(x, Value) or x.is_const or x.dtype in kernels or x.dtype.is_complex:
         return apply(x)
     carrier = x.dtype
@@ -102,6 +93,12 @@ def moved(b: Builder, op: type, x: Any, apply: Any) -> Any:
     if isinstance(moved_value, (tuple, list)):
         return tuple(cast(b, part, x.dtype) for part in moved_value)
     return cast(b, moved_value, x.dtype)
+
+
+def _types(op: Any) -> frozenset[DType]:
+    """Return the element types that a movement kernel takes."""
+    kernels: frozenset[DType] = _UNSTATED[op] if op in _UNSTATED else op.kernels
+    return kernels
 
 
 def normalize_axis(axis: int, rank: int) -> int:
@@ -199,7 +196,7 @@ def concat(b: Builder, xs: Sequence[Any], axis: int) -> Any:
     if len(xs) == 1:
         return xs[0]
     dtype = xs[0].dtype
-    if dtype in _KERNELS[ops.Concatenation] or dtype.is_complex or all(isinstance(x, Value) and x.is_const for x in xs):
+    if dtype in _types(ops.Concatenation) or dtype.is_complex or all(isinstance(x, Value) and x.is_const for x in xs):
         return b(ops.Concatenation(axis=axis), *xs)
     if dtype not in CARRIERS:
         raise unsupported("Concat", f"the kernel does not take {dtype.name}", "convert to float32 or int32 first")
@@ -292,7 +289,7 @@ def pack(b: Builder, xs: Sequence[Any], axis: int) -> Any:
     if len(xs) == 1:
         return expand_dims(b, xs[0], axis)
     constant = all(isinstance(x, Value) and x.is_const for x in xs)
-    if xs[0].dtype in _KERNELS[ops.Pack] or xs[0].dtype.is_complex or constant:
+    if xs[0].dtype in _types(ops.Pack) or xs[0].dtype.is_complex or constant:
         return b(ops.Pack(values_count=len(xs), axis=axis), *xs)
     return concat(b, [expand_dims(b, x, axis) for x in xs], axis)
 
@@ -307,7 +304,7 @@ def unpack(b: Builder, x: Any, axis: int) -> tuple[Any, ...]:
         return (squeeze(b, x, (axis,)),)
     if count == 0:
         return ()
-    if x.dtype in _KERNELS[ops.Unpack] or x.dtype.is_complex or (isinstance(x, Value) and x.is_const):
+    if x.dtype in _types(ops.Unpack) or x.dtype.is_complex or (isinstance(x, Value) and x.is_const):
         return tuple(b(ops.Unpack(num=count, axis=axis), x))
     return tuple(squeeze(b, part, (axis,)) for part in split(b, x, count, axis))
 

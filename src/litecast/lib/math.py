@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,6 +25,7 @@ __all__ = [
     "bitwise_or",
     "broadcast_to",
     "broadcast_values",
+    "computed_in",
     "floor_divide",
     "invert",
     "is_finite",
@@ -50,46 +50,14 @@ __all__ = [
 F32, I32, I64, BOOL = DType.FLOAT32, DType.INT32, DType.INT64, DType.BOOL
 
 
-@dataclass(frozen=True)
-class Kernel:
-    """What LiteRT's kernel of an elementwise operation computes on plain (not quantized) tensors."""
-
-    types: frozenset[DType]
-    rank: int
-    """Most dimensions of the result when operands broadcast; more are merged first."""
-
-
-def _kernel(rank: int, *types: DType) -> Kernel:
-    return Kernel(frozenset(types), rank)
-
-
-_COMPARED = (F32, I32, I64, BOOL)
-KERNELS: dict[type[Op], Kernel] = {
-    ops.Add: _kernel(5, F32, I32, I64), ops.Sub: _kernel(5, F32, I32, I64), ops.Mul: _kernel(5, F32, I32, I64),
-    ops.Div: _kernel(5, F32, I32), ops.Maximum: _kernel(5, F32, I32, I64), ops.Minimum: _kernel(5, F32, I32, I64),
-    ops.Pow: _kernel(4, F32, I32), ops.SquaredDifference: _kernel(4, F32, I32), ops.FloorDiv: _kernel(4, F32, I32),
-    ops.FloorMod: _kernel(4, F32, I32, I64), ops.Atan2: _kernel(0, F32),
-    ops.Equal: _kernel(4, *_COMPARED, DType.STRING), ops.NotEqual: _kernel(4, *_COMPARED, DType.STRING),
-    ops.Less: _kernel(4, F32, I32, I64), ops.LessEqual: _kernel(4, F32, I32, I64),
-    ops.Greater: _kernel(4, F32, I32, I64), ops.GreaterEqual: _kernel(4, F32, I32, I64),
-    ops.LogicalAnd: _kernel(4, BOOL), ops.LogicalOr: _kernel(4, BOOL), ops.LogicalNot: _kernel(8, BOOL),
-    ops.Abs: _kernel(8, F32, I32), ops.Neg: _kernel(8, F32, I32, I64), ops.Sign: _kernel(8, F32, I32),
-    ops.Exp: _kernel(8, F32), ops.Log: _kernel(8, F32), ops.Sqrt: _kernel(8, F32), ops.Rsqrt: _kernel(8, F32),
-    ops.Sin: _kernel(8, F32), ops.Cos: _kernel(8, F32), ops.Tanh: _kernel(8, F32), ops.Square: _kernel(8, F32),
-    ops.Floor: _kernel(8, F32), ops.Ceil: _kernel(8, F32), ops.Round: _kernel(8, F32), ops.Logistic: _kernel(8, F32),
-    ops.BitwiseXor: _kernel(4, DType.INT8, DType.UINT8, DType.INT16, DType.UINT16, I32, DType.UINT32),
-    ops.RightShift: _kernel(4, DType.INT8, DType.UINT8, DType.INT16, DType.UINT16, I32, DType.UINT32),
-}  # fmt: skip
-"""From the kernels' sources: add.cc, mul.cc, comparisons.cc (4-D broadcast), floor_div.cc, atan2.cc (no broadcast) ...
-
-8- and 16-bit types count as lacking where the kernel reads a scale; they are computed exactly in 32 bits.
-"""
 WIDER = {
     BOOL: I32, DType.INT8: I32, DType.UINT8: I32, DType.INT16: I32, DType.UINT16: I32, DType.UINT32: I64,
     DType.FLOAT16: F32, DType.BFLOAT16: F32,
 }  # fmt: skip
 """Computing in the wider type and converting back gives the narrow result: integers wrap, and TensorFlow itself
 computes half and bfloat16 in float32 and rounds (double rounding is exact, for 24 >= 2 * 11 + 2)."""
+HALVES = frozenset({DType.FLOAT16, DType.BFLOAT16})
+"""Computed in float32 although some kernels take them: only the newest runtimes have those."""
 
 
 def apply(b: Builder, op: Op, *operands: Any) -> Any:
@@ -105,19 +73,17 @@ def apply(b: Builder, op: Op, *operands: Any) -> Any:
     xs = [x if isinstance(x, Value) else b.const(np.asarray(x, dtype.numpy)) for x in operands]
     if all(x.is_const for x in xs) and op.eval is not None:
         return b(op, *xs)
-    kernel = KERNELS.get(type(op))
-    if kernel is None:
-        return b(op, *xs)
-    wide = _computed_in(b, op, kernel, xs)
-    result = _broadcasting(b, op, kernel.rank, [array.cast(b, x, wide) for x in xs])
+    wide = computed_in(op, xs)
+    result = _broadcasting(b, op, [array.cast(b, x, wide) for x in xs])
     return result if result.dtype is BOOL and wide is not BOOL else array.cast(b, result, dtype)
 
 
-def _computed_in(b: Builder, op: Op, kernel: Kernel, xs: Sequence[Value]) -> DType:
-    """Return the element type to compute in."""
+def computed_in(op: Op, xs: Sequence[Value]) -> DType:
+    """Return the element type in which a kernel computes plain (not quantized) operands exactly; UnsupportedError."""
     dtype = wide = xs[0].dtype
-    while wide not in kernel.types:
-        if wide is I64 and I32 in kernel.types and all(x.known is not None for x in xs):
+    types = None if op.kernels is None else op.kernels - op.quantized - HALVES
+    while types is not None and wide not in types:
+        if wide is I64 and I32 in types and all(x.known is not None for x in xs):
             return I32  # contents of shape vectors: dimensions, which fit
         if wide not in WIDER:
             raise unsupported(
@@ -129,13 +95,14 @@ def _computed_in(b: Builder, op: Op, kernel: Kernel, xs: Sequence[Value]) -> DTy
     return wide
 
 
-def _broadcasting(b: Builder, op: Op, limit: int, xs: Sequence[Value]) -> Any:
+def _broadcasting(b: Builder, op: Op, xs: Sequence[Value]) -> Any:
     shapes = [x.type.shape for x in xs]
     known = [shape for shape in shapes if shape is not None]
     if len(known) < len(shapes) or len(set(known)) == 1:
         return b(op, *xs)
     result = broadcast(*known)
-    if len(result) <= limit:
+    limit = getattr(op, "max_broadcast_rank", None)
+    if limit is None or len(result) <= limit:
         return b(op, *xs)
     groups = merged_axes([(1,) * (len(result) - len(shape)) + shape for shape in known])
     if len(groups) > limit:
@@ -190,7 +157,7 @@ def select(b: Builder, condition: Any, x: Any, y: Any) -> Any:
     values = [value if isinstance(value, Value) else b.const(np.asarray(value, dtype.numpy)) for value in (x, y)]
     if dtype is DType.STRING and not all(value.is_const for value in (condition, *values)):
         raise unsupported("Select of strings", "LiteRT has no kernel for this element type", "select indices instead")
-    return _broadcasting(b, ops.SelectV2(), 5, [condition, *values])
+    return _broadcasting(b, ops.SelectV2(), [condition, *values])
 
 
 def where_zero(b: Builder, tested: Any, result: Any) -> Any:

@@ -39,62 +39,56 @@ __all__ = [
 F32, I32, I64, BOOL = DType.FLOAT32, DType.INT32, DType.INT64, DType.BOOL
 
 
-def _reduce(b: Builder, op: Op, x: Any, axes: Sequence[int], keep_dims: bool, types: Sequence[DType]) -> Any:
-    """Reduce with a kernel that computes plain tensors of `types`; narrower ones are widened and converted back."""
+def _reduce(b: Builder, op: Op, x: Any, axes: Sequence[int], keep_dims: bool) -> Any:
+    """Reduce; what the kernel computes only of quantized tensors is widened and converted back."""
     positions = sorted({array.normalize_axis(axis, x.rank) for axis in axes})
     if not positions:
         return x
     if all(x.shape[axis] == 1 for axis in positions):
         return x if keep_dims else array.squeeze(b, x, positions)
-    where = np.array(positions, np.int32)
-    if isinstance(x, Composite) or x.dtype in types or x.is_const:
-        return b(op, x, where)
-    return array.cast(b, b(op, array.cast(b, x, _widened(op.name, x.dtype, types)), where), x.dtype)
+    return _unary(b, op, x, np.array(positions, np.int32))
 
 
-def _widened(name: str, dtype: DType, types: Sequence[DType]) -> DType:
-    wide = dtype
-    while wide not in types:
-        if wide not in math.WIDER:
-            hint = "convert to float32 or int32 first"
-            raise unsupported(f"{name} of {dtype.name.lower()}", "LiteRT has no kernel for this element type", hint)
-        wide = math.WIDER[wide]
-    return wide
+def _unary(b: Builder, op: Op, x: Any, *operands: Any) -> Any:
+    """Apply an operation that keeps the element type, in a wider one where its kernel lacks x's."""
+    if isinstance(x, Composite) or x.is_const:
+        return b(op, x, *operands)
+    return array.cast(b, b(op, array.cast(b, x, math.computed_in(op, [x])), *operands), x.dtype)
 
 
 def total(b: Builder, x: Any, axes: Sequence[int], keep_dims: bool = False) -> Any:
     """Return the sum along axes."""
-    return _reduce(b, ops.Sum(keep_dims=keep_dims), x, axes, keep_dims, (F32, I32, I64))
+    return _reduce(b, ops.Sum(keep_dims=keep_dims), x, axes, keep_dims)
 
 
 def mean(b: Builder, x: Any, axes: Sequence[int], keep_dims: bool = False) -> Any:
     """Return the mean along axes (of integers: truncated)."""
-    return _reduce(b, ops.Mean(keep_dims=keep_dims), x, axes, keep_dims, (F32, I32, I64))
+    return _reduce(b, ops.Mean(keep_dims=keep_dims), x, axes, keep_dims)
 
 
 def product(b: Builder, x: Any, axes: Sequence[int], keep_dims: bool = False) -> Any:
     """Return the product along axes."""
-    return _reduce(b, ops.ReduceProd(keep_dims=keep_dims), x, axes, keep_dims, (F32, I32, I64))
+    return _reduce(b, ops.ReduceProd(keep_dims=keep_dims), x, axes, keep_dims)
 
 
 def maximum(b: Builder, x: Any, axes: Sequence[int], keep_dims: bool = False) -> Any:
     """Return the largest element along axes."""
-    return _reduce(b, ops.ReduceMax(keep_dims=keep_dims), x, axes, keep_dims, (F32, I32, I64))
+    return _reduce(b, ops.ReduceMax(keep_dims=keep_dims), x, axes, keep_dims)
 
 
 def minimum(b: Builder, x: Any, axes: Sequence[int], keep_dims: bool = False) -> Any:
     """Return the smallest element along axes."""
-    return _reduce(b, ops.ReduceMin(keep_dims=keep_dims), x, axes, keep_dims, (F32, I32, I64))
+    return _reduce(b, ops.ReduceMin(keep_dims=keep_dims), x, axes, keep_dims)
 
 
 def any_(b: Builder, x: Any, axes: Sequence[int], keep_dims: bool = False) -> Any:
     """Return whether any element along axes is true."""
-    return _reduce(b, ops.ReduceAny(keep_dims=keep_dims), x, axes, keep_dims, (BOOL,))
+    return _reduce(b, ops.ReduceAny(keep_dims=keep_dims), x, axes, keep_dims)
 
 
 def all_(b: Builder, x: Any, axes: Sequence[int], keep_dims: bool = False) -> Any:
     """Return whether all elements along axes are true."""
-    return _reduce(b, ops.ReduceAll(keep_dims=keep_dims), x, axes, keep_dims, (BOOL,))
+    return _reduce(b, ops.ReduceAll(keep_dims=keep_dims), x, axes, keep_dims)
 
 
 def euclidean_norm(b: Builder, x: Any, axes: Sequence[int], keep_dims: bool = False) -> Any:
@@ -111,16 +105,16 @@ def arg_extreme(b: Builder, x: Any, axis: int, dtype: DType, smallest: bool = Fa
     if x.dtype is I64 and not x.is_const:  # no kernel: find the first that equals the extreme
         extreme = (minimum if smallest else maximum)(b, x, (axis,), keep_dims=True)
         x, smallest = math.apply(b, ops.Equal(), x, extreme), False
-    elif x.dtype not in (F32, I32) and not x.is_const:
-        x = array.cast(b, x, _widened("ArgMax", x.dtype, (F32, I32)))
     op = ops.ArgMin(output_type=out) if smallest else ops.ArgMax(output_type=out)
+    if not x.is_const:
+        x = array.cast(b, x, I32 if x.dtype is BOOL and smallest else math.computed_in(op, [x]))
     return array.cast(b, b(op, x, np.int32(axis)), dtype)
 
 
 def top_k(b: Builder, x: Any, k: Value, index_type: DType) -> tuple[Any, Any]:
     """Return the k largest elements along the last axis, in falling order, and their places."""
-    wide = array.cast(b, x, _widened("TopK", x.dtype, (F32, I32, I64)))
-    values, places = b(ops.TopKV2(), wide, array.cast(b, k, I32))
+    op = ops.TopKV2()
+    values, places = b(op, array.cast(b, x, math.computed_in(op, [x])), array.cast(b, k, I32))
     return array.cast(b, values, x.dtype), array.cast(b, places, index_type)
 
 
@@ -129,9 +123,7 @@ def top_k(b: Builder, x: Any, k: Value, index_type: DType) -> tuple[Any, Any]:
 
 def _segment(b: Builder, op: Op, x: Any, ids: Any, count: Any) -> Any:
     """Reduce the parts of x that have one id; ids stand for the leading axes of x, negative ones are left out."""
-    wide = array.cast(b, x, _widened(op.name, x.dtype, (F32, I32)))
-    result = b(op, wide, array.cast(b, ids, I32), array.cast(b, count, I32))
-    return array.cast(b, result, x.dtype)
+    return _unary(b, op, x, array.cast(b, ids, I32), array.cast(b, count, I32))
 
 
 def segment_sum(b: Builder, x: Any, ids: Any, count: Any) -> Any:

@@ -15,18 +15,13 @@ from litecast.lib.array import unsupported
 
 __all__ = ["cumprod", "cumsum", "cumulative_logsumexp"]
 
-_SUMMED = (DType.FLOAT32, DType.INT32, DType.INT64)
-
-
 def cumsum(b: Builder, x: Any, axis: int, exclusive: bool = False, reverse: bool = False) -> Any:
     """Return running sums; `exclusive` leaves the element itself out, `reverse` runs from the end."""
     op = ops.Cumsum(exclusive=exclusive, reverse=reverse)
     position = np.int32(array.normalize_axis(axis, x.rank))
-    if isinstance(x, Composite) or x.dtype in _SUMMED or x.is_const:
+    if isinstance(x, Composite) or x.is_const:
         return b(op, x, position)
-    if x.dtype not in math.WIDER:
-        raise unsupported("Cumsum", f"the kernel does not take {x.dtype.name}", "convert to float32 or int32")
-    return array.cast(b, b(op, array.cast(b, x, math.WIDER[x.dtype]), position), x.dtype)
+    return array.cast(b, b(op, array.cast(b, x, math.computed_in(op, [x])), position), x.dtype)
 
 
 def cumprod(b: Builder, x: Any, axis: int, exclusive: bool = False, reverse: bool = False) -> Any:
@@ -35,17 +30,16 @@ def cumprod(b: Builder, x: Any, axis: int, exclusive: bool = False, reverse: boo
 
 
 def cumulative_logsumexp(b: Builder, x: Any, axis: int, exclusive: bool = False, reverse: bool = False) -> Any:
-    """Return running log(sum(exp(x))); an empty sum is the lowest number, as TensorFlow has it, not -infinity."""
+    """Return running log(sum(exp(x))); an empty sum is -infinity."""
 
     def add(left: Any, right: Any) -> Any:
         high = math.apply(b, ops.Maximum(), left, right)
-        low = math.apply(b, ops.Minimum(), left, right)
-        return math.apply(
-            b, ops.Add(), high, special.log1p(b, math.apply(b, ops.Exp(), math.apply(b, ops.Sub(), low, high)))
-        )
+        gap = math.apply(b, ops.Sub(), math.apply(b, ops.Minimum(), left, right), high)
+        gap = math.select(b, math.apply(b, ops.Equal(), left, right), 0.0, gap)  # also for two infinities
+        return math.apply(b, ops.Add(), high, special.log1p(b, math.apply(b, ops.Exp(), gap)))
 
-    wide = array.cast(b, x, DType.FLOAT32) if x.dtype in (DType.FLOAT16, DType.BFLOAT16) else x
-    return array.cast(b, _scan(b, wide, axis, exclusive, reverse, float(np.finfo(np.float32).min), add), x.dtype)
+    wide = array.cast(b, x, DType.FLOAT32) if x.dtype in math.HALVES else x
+    return array.cast(b, _scan(b, wide, axis, exclusive, reverse, -np.inf, add), x.dtype)
 
 
 def _scan(

@@ -19,9 +19,12 @@ from litecast.frontend.tensorflow.proto import GraphDef, MetaGraphDef
 from litecast.frontend.tensorflow.tracer import Frame, Tracer, fresh_types, node_name
 from litecast.ir.builder import Builder
 from litecast.ir.graph import Graph, Model, Signature
+from litecast.ir.rewrite import apply
 from litecast.ir.verify import verify
 from litecast.lib.complex import Complex, as_complex, to_tensor
+from litecast.ops.custom import Custom, Flex, Opaque
 from litecast.passes import optimize
+from litecast.passes.legalize import LEGALIZE
 from litecast.tflite.runtime import Runtime, evaluate
 from litecast.tflite.writer import write
 
@@ -74,10 +77,12 @@ def trace(function: Callable[..., Any], *specs: tf.TensorSpec, optimized: bool =
         b.graph, [f"x{index}" for index in range(len(arguments))], [f"y{index}" for index in range(len(results))]
     )
     model = Model({"main": signature})
-    verify(model)
     if optimized:
-        optimize(model, evaluate)
         verify(model)
+        optimize(model, evaluate)
+    else:
+        apply(model, LEGALIZE, evaluate)
+    verify(model)
     return model, concrete
 
 
@@ -105,26 +110,43 @@ def check(
     inputs: Sequence[Any] | Callable[..., Any] | None = None,
     tolerance: float = TOLERANCE,
     ops: Sequence[str] | None = None,
+    delegates: Sequence[bool] = (True,),
 ) -> Model:
     """Convert a function and compare LiteRT with TensorFlow, before and after optimisation.
+
+    Only builtin operations may remain, and no inferred dimension may contradict TensorFlow. `delegates`: whether to
+    run with XNNPACK, without, or both.
 
     `sizes`: what the unknown dimensions are tried at, one number for all of them, or a tuple in the order of the
     specs. `inputs`: the arrays, or a function (rng, shape, numpy dtype) of one. `ops`: the operations that must remain.
     """
     for optimized in (False, True):
         model, concrete = trace(function, *specs, optimized=optimized)
-        runtime = Runtime(write(model))
+        check_graph(model, concrete)
+        runtimes = [Runtime(write(model), delegate=delegate) for delegate in delegates]
         dynamic = any(dim is None for item in specs for dim in item.shape)
         for size in sizes if dynamic and not isinstance(inputs, (list, tuple)) else sizes[:1]:
             arrays = list(inputs) if isinstance(inputs, (list, tuple)) else _arrays(specs, size, inputs)
             expected = tf.nest.flatten(concrete(*map(tf.constant, arrays)))
-            given = [np.asarray(array) for array in arrays]
-            actual = list(runtime.run({f"x{index}": array for index, array in enumerate(given)}).values())
-            for position, (got, want) in enumerate(zip(actual, expected, strict=True)):
-                compare(got, want.numpy(), tolerance, f"output {position} at size {size}, optimized={optimized}")
+            given = {f"x{index}": np.asarray(array) for index, array in enumerate(arrays)}
+            for delegate, runtime in zip(delegates, runtimes, strict=True):
+                how = f"at size {size}, optimized={optimized}, XNNPACK={delegate}"
+                for (name, got), want in zip(runtime.run(given).items(), expected, strict=True):
+                    compare(got, want.numpy(), tolerance, f"{name} {how}")
     if ops is not None:
         assert [node.op.name for node in model.signatures["main"].graph.nodes] == list(ops)
     return model
+
+
+def check_graph(model: Model, concrete: Any) -> None:
+    """Assert that only builtin operations remain and that the inferred output types agree with TensorFlow's."""
+    nodes = [node for graph in model.all_graphs() for node in graph.nodes]
+    foreign = {node.op.name for node in nodes if isinstance(node.op, (Custom, Flex, Opaque))}
+    assert not foreign, f"not builtin: {sorted(foreign)}"
+    for value, tensor in zip(model.signatures["main"].graph.outputs, concrete.outputs, strict=True):
+        assert value.dtype is dtype_of(tensor.dtype.as_datatype_enum), f"{value.type}, TensorFlow: {tensor}"
+        known = value.type.shape and [dim if isinstance(dim, int) else None for dim in value.shape]
+        assert tensor.shape.is_compatible_with(known), f"{value.type}, TensorFlow: {tensor}"
 
 
 def _arrays(specs: Sequence[tf.TensorSpec], size: Any, make: Callable[..., Any] | None) -> list[Any]:
