@@ -23,6 +23,8 @@ __all__ = ["Converted", "convert", "load", "save", "verify"]
 
 Source = str | PathLike[str]
 Progress = Callable[[str], None]
+UNKNOWN_SIZES = (1, 32, 256)
+"""What unknown dimensions are tried as when LiteRT checks a result."""
 
 
 class Converted:
@@ -175,7 +177,6 @@ def _write(
 ) -> None:
     """Write the model to `path` and let LiteRT allocate it."""
     from litecast.tflite.metadata import min_runtime
-    from litecast.tflite.runtime import Runtime
     from litecast.tflite.writer import write_to
 
     with phase("write"):
@@ -184,7 +185,23 @@ def _write(
         report.size = path.stat().st_size
         report.min_runtime = min_runtime(model)
     with phase("allocate"):
-        Runtime(path, delegate=False).allocate()
+        _allocate(path)
+
+
+def _allocate(path: Path) -> None:
+    """Let LiteRT prepare the model, with unknown dimensions as small as it takes (an image may not be one pixel)."""
+    from litecast.tflite.runtime import Runtime
+
+    refusal: ConvertError | None = None
+    for size in UNKNOWN_SIZES:
+        try:
+            Runtime(path, delegate=False).allocate(size)
+        except ConvertError as error:
+            refusal = refusal or error
+        else:
+            return
+    assert refusal is not None
+    raise refusal
 
 
 def _compare(path: Path, reference: Source, tolerance: float) -> None:
