@@ -102,7 +102,7 @@ def described(model: Model) -> Any:
     return rows
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(models())
 def test_what_is_written_is_read(model: Model):
     content = write(model)

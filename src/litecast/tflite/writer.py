@@ -28,8 +28,8 @@ from litecast.tflite.tail import place_tail
 
 __all__ = ["INLINE_LIMIT", "save", "write", "write_to"]
 
-INLINE_LIMIT = (1 << 31) - (1 << 20)
-"""Bytes above which constants lie outside the FlatBuffer, at Buffer.offset (FlatBuffers end at 2 GiB)."""
+INLINE_LIMIT = (1 << 31) - 1
+"""Bytes above which constants lie outside the FlatBuffer, at Buffer.offset: FlatBuffers end below 2 GiB."""
 ALIGNMENT = 16
 
 
@@ -56,8 +56,11 @@ def write_to(
     packer = Packer(model)
     sizes = [_size(value) for value in packer.constants]
     # Each constant may be preceded by its length and padding.
-    outside = sum(sizes) + 2 * ALIGNMENT * len(sizes) > inline_limit
-    content = packer.pack(outside, conversion_metadata)
+    total = sum(sizes) + 2 * ALIGNMENT * len(sizes)
+    content = packer.pack(False, conversion_metadata)
+    outside = len(content) + total > inline_limit
+    if outside:
+        content = packer.pack(True, conversion_metadata)
     file.write(content)
     places = _stream(packer.constants, sizes, file)
     options = [_append(file, options) for options in packer.outside_options]
