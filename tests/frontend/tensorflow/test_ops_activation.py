@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 tf = pytest.importorskip("tensorflow")
 from litecast.errors import UnsupportedError  # noqa: E402
-from tests.frontend.tensorflow.harness import Spec, check, trace  # noqa: E402
+from tests.frontend.tensorflow import harness  # noqa: E402
+from tests.frontend.tensorflow.harness import Spec, trace  # noqa: E402
 
 raw = tf.raw_ops
+check = partial(harness.check, delegates=(True, False))
 UNARY = ["Elu", "Relu", "Relu6", "Selu", "Softplus", "Softsign"]
 NAMED_X = ["Sigmoid", "Tanh"]
 SOFTMAX = ["Softmax", "LogSoftmax"]

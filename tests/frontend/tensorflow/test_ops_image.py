@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -10,9 +12,11 @@ from litecast.errors import UnsupportedError  # noqa: E402
 from litecast.lib import resample  # noqa: E402
 from litecast.tflite.runtime import Runtime  # noqa: E402
 from litecast.tflite.writer import write  # noqa: E402
-from tests.frontend.tensorflow.harness import Spec, check, compare, trace  # noqa: E402
+from tests.frontend.tensorflow import harness  # noqa: E402
+from tests.frontend.tensorflow.harness import Spec, compare, trace  # noqa: E402
 
 raw = tf.raw_ops
+check = partial(harness.check, delegates=(True, False))
 CENTERS = [{}, {"align_corners": True}, {"half_pixel_centers": True}]
 SIZES = [(10, 9), (3, 4), (5, 6), (1, 1), (12, 3), (13, 7)]
 

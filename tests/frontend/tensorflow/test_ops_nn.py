@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 tf = pytest.importorskip("tensorflow")
 from litecast.tflite.runtime import Runtime  # noqa: E402
 from litecast.tflite.writer import write  # noqa: E402
-from tests.frontend.tensorflow.harness import Spec, check, compare, positive, trace  # noqa: E402
+from tests.frontend.tensorflow import harness  # noqa: E402
+from tests.frontend.tensorflow.harness import Spec, compare, positive, trace  # noqa: E402
 
 raw = tf.raw_ops
+check = partial(harness.check, delegates=(True, False))
 
 
 def weights(*shape: int, dtype: str = "float32") -> np.ndarray:

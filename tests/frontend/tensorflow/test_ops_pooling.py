@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -9,9 +11,11 @@ tf = pytest.importorskip("tensorflow")
 from litecast.errors import UnsupportedError  # noqa: E402
 from litecast.tflite.runtime import Runtime  # noqa: E402
 from litecast.tflite.writer import write  # noqa: E402
-from tests.frontend.tensorflow.harness import Spec, check, compare, trace  # noqa: E402
+from tests.frontend.tensorflow import harness  # noqa: E402
+from tests.frontend.tensorflow.harness import Spec, compare, trace  # noqa: E402
 
 raw = tf.raw_ops
+check = partial(harness.check, delegates=(True, False))
 
 POOLS = [
     # shape, window, strides, padding
