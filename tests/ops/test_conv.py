@@ -256,16 +256,24 @@ def value(*shape: Any, dtype: DType = DType.FLOAT32, const: Any = None) -> Value
 
 
 WRONG = [
-    (Conv2D(), (value(1, 4, 4), value(2, 3, 3, 1)), "the input must have rank 4"),
-    (Conv2D(), (value(1, 4, 4, 3), value(2, 3, 3, 2)), "form no groups"),
-    (Conv2D(), (value(1, 4, 4, 4), value(3, 3, 3, 2)), "form no groups"),
-    (Conv2D(stride_w=0), (value(1, 4, 4, 3), value(2, 3, 3, 3)), "at least 1"),
-    (Conv2D(VALID), (value(1, 2, 2, 3), value(2, 5, 5, 3)), "larger than the input"),
+    (Conv2D(), (value(1, 4, 4), value(2, 3, 3, 1), value(2)), "the input must have rank 4"),
+    (Conv2D(), (value(1, 4, 4, 3), value(2, 3, 3, 2), value(2)), "form no groups"),
+    (Conv2D(), (value(1, 4, 4, 4), value(3, 3, 3, 2), value(3)), "form no groups"),
+    (Conv2D(stride_w=0), (value(1, 4, 4, 3), value(2, 3, 3, 3), value(2)), "at least 1"),
+    (Conv2D(VALID), (value(1, 2, 2, 3), value(2, 5, 5, 3), value(2)), "larger than the input"),
     (Conv2D(), (value(1, 4, 4, 3), value(2, 3, 3, 3), value(3)), "does not fit 2 output channels"),
-    (Conv2D(fused_activation_function=Activation.TANH), (value(1, 4, 4, 3), value(2, 3, 3, 3)), "TANH"),
-    (DepthwiseConv2D(), (value(1, 4, 4, 3), value(2, 3, 3, 3)), "must be 1"),
-    (DepthwiseConv2D(), (value(1, 4, 4, 3), value(1, 3, 3, 4)), "no multiple"),
-    (DepthwiseConv2D(depth_multiplier=1), (value(1, 4, 4, 3), value(1, 3, 3, 6)), "depth_multiplier=1"),
+    (
+        Conv2D(fused_activation_function=Activation.TANH),
+        (value(1, 4, 4, 3), value(2, 3, 3, 3), value(2)),
+        "TANH",
+    ),
+    (DepthwiseConv2D(), (value(1, 4, 4, 3), value(2, 3, 3, 3), value(3)), "must be 1"),
+    (DepthwiseConv2D(), (value(1, 4, 4, 3), value(1, 3, 3, 4), value(4)), "no multiple"),
+    (
+        DepthwiseConv2D(depth_multiplier=1),
+        (value(1, 4, 4, 3), value(1, 3, 3, 6), value(6)),
+        "depth_multiplier=1",
+    ),
     (Conv3D(), (value(1, 4, 4, 4, 3), value(3, 3, 3, 2, 4)), "do not fit a filter of 2"),
     (
         TransposeConv(SAME, 2, 2),
@@ -292,7 +300,7 @@ def test_operands_that_do_not_fit(op: Any, operands: Any, message: str) -> None:
 
 def test_unknown_rank_and_output_shape() -> None:
     unknown = Value(TensorType(DType.FLOAT32, None))
-    assert Conv2D().infer(unknown, value(2, 3, 3, 3)).shape is None
+    assert Conv2D().infer(unknown, value(2, 3, 3, 3), value(2)).shape is None
     n = Sym("n")
     inferred = TransposeConv(SAME, 2, 2).infer(
         value(4, dtype=DType.INT32), value(2, 3, 3, 3), value(n, 4, 4, 3)
@@ -304,9 +312,9 @@ def test_unknown_rank_and_output_shape() -> None:
 
 
 MACS = [
-    (Conv2D(), (value(1, 8, 8, 3), value(4, 3, 3, 3)), 8 * 8 * 4 * 27),
-    (Conv2D(), (value(Sym("n"), 8, 8, 3), value(4, 3, 3, 3)), None),
-    (DepthwiseConv2D(), (value(1, 8, 8, 3), value(1, 3, 3, 6)), 8 * 8 * 6 * 9),
+    (Conv2D(), (value(1, 8, 8, 3), value(4, 3, 3, 3), value(4)), 8 * 8 * 4 * 27),
+    (Conv2D(), (value(Sym("n"), 8, 8, 3), value(4, 3, 3, 3), value(4)), None),
+    (DepthwiseConv2D(), (value(1, 8, 8, 3), value(1, 3, 3, 6), value(6)), 8 * 8 * 6 * 9),
     (Conv3D(), (value(1, 2, 8, 8, 3), value(3, 3, 3, 3, 4)), 2 * 8 * 8 * 4 * 81),
     (TransposeConv(), (value(4, dtype=DType.INT32), value(4, 3, 3, 3), value(1, 8, 8, 3)), 8 * 8 * 3 * 36),
 ]
@@ -316,7 +324,7 @@ MACS = [
 def test_multiply_accumulates(op: Any, operands: Any, count: int | None) -> None:
     assert op.macs(operands, [Value(op.infer(*operands))]) == count
     assert op.heavy(operands) == (count is None)
-    assert Conv2D().heavy((value(1, 224, 224, 3), value(32, 3, 3, 3)))
+    assert Conv2D().heavy((value(1, 224, 224, 3), value(32, 3, 3, 3), value(32)))
 
 
 HYBRID = Quant((0.1, 0.2, 0.3, 0.4), (0,) * 4)

@@ -166,12 +166,13 @@ def _no_groups(channels: Dim, inner: Dim, out: Dim) -> bool:
 
 @dataclass(frozen=True)
 class DepthwiseConv2D(Contraction, code=4, options="DepthwiseConv2DOptions"):
-    """Depthwise convolution: input NHWC, filter [1, h, w, C * multiplier], optional bias [C * multiplier].
+    """Depthwise convolution: input NHWC, filter [1, h, w, C * multiplier], bias [C * multiplier].
 
-    Output channel c * multiplier + m reads input channel c. Set `depth_multiplier`: the FLOAT32 and INT8
-    kernels derive it from the shapes (kernels/depthwise_conv.cc:329), but INT16 and hybrid ones trust it
-    (:518, :579), and the XNNPACK delegate leaves the operation alone where it is 0. Strides may differ and
-    combine with dilations. The bias of an INT16 input is INT64.
+    Output channel c * multiplier + m reads input channel c. LiteRT crashes where the bias is missing
+    (measured): give zeros. Set `depth_multiplier`: the FLOAT32 and INT8 kernels derive it from the shapes
+    (kernels/depthwise_conv.cc:329), but INT16 and hybrid ones trust it (:518, :579), and the XNNPACK delegate
+    leaves the operation alone where it is 0. Strides may differ and combine with dilations. The bias of an
+    INT16 input is INT64.
     """
 
     padding: Padding = Padding.SAME
