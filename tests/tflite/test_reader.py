@@ -231,6 +231,23 @@ def test_quantization_round_trip():
     assert [value.type.quant for value in read(write(Model(graphs=[graph]))).graphs[0].inputs] == rounded
 
 
+def test_custom_quantization_is_aligned():
+    for size in range(1, 20):
+        quant = Quant(details=Details("CustomQuantization", (("custom", bytes(size)),)))
+        graph = Graph()
+        graph.set_outputs([graph.add_input(TensorType(DType.INT8, (2,), quant), "x" * size)])
+        model = schema().Model.GetRootAs(write(Model(graphs=[graph])))
+        details = model.Subgraphs(0).Tensors(0).Quantization().Details()
+        assert details.Vector(details.Offset(4)) % 16 == 0
+
+
+def test_custom_operation_without_options():
+    graph = Graph()
+    graph.set_outputs([append(graph, Custom("Mine"), [graph.add_input(f32(2))], f32(2))])
+    operator = unpacked(write(Model(graphs=[graph]))).subgraphs[0].operators[0]
+    assert operator.customOptions is None
+
+
 def test_missing_zero_points_are_zero():
     graph = Graph()
     x = graph.add_input(TensorType(DType.INT8, (2,), Quant((0.5, 1.0), (0, 0))), "x")

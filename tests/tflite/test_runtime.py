@@ -12,7 +12,7 @@ import pytest
 
 from litecast.errors import ConvertError, FormatError
 from litecast.ir.builder import Builder
-from litecast.ir.graph import Graph, Model, constant
+from litecast.ir.graph import Graph, Model, Signature, constant
 from litecast.ir.types import DType, Quant, TensorType
 from litecast.ops.custom import Builtin, Custom
 from litecast.tflite.runtime import Runtime, evaluate
@@ -115,6 +115,31 @@ def test_tensors_and_contents():
     indices = {tensor["name"]: tensor["index"] for tensor in runtime.tensors()}
     assert set(indices) == {"x", "c", "inner", "y"}
     assert runtime.tensor(indices["inner"]).tolist() == [2, 3]
+
+
+def test_allocation_at_a_size():
+    graph = Graph()
+    x = graph.add_input(f32("n", "h"), "x")
+    fixed = constant(np.ones((1, 3), np.float32))
+    graph.set_outputs([append(graph, ADD, [x, fixed], f32("n", 3), name="y")])
+    for model in (Model(graphs=[graph]), Model({"s": Signature(graph, ["x"], ["y"])})):
+        Runtime(write(model)).allocate()
+        Runtime(write(model)).allocate(3)
+        with pytest.raises(ConvertError, match=r"LiteRT cannot prepare the model: .+"):
+            Runtime(write(model), delegate=False).allocate(2)
+
+
+def test_threads_do_not_lose_stderr():
+    script = (
+        "import os, threading\nfrom litecast.tflite.runtime import _reported\n"
+        "barrier = threading.Barrier(8)\n"
+        "def work():\n    barrier.wait()\n"
+        "    for _ in range(50):\n        with _reported('x'):\n            pass\n"
+        "threads = [threading.Thread(target=work) for _ in range(8)]\n"
+        "[thread.start() for thread in threads]\n[thread.join() for thread in threads]\n"
+        "os.write(2, b'still here\\n')\n"
+    )
+    assert run_script(script).stderr == "still here\n"
 
 
 def test_time():

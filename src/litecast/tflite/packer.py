@@ -210,7 +210,7 @@ class _Scope:
             union, number = union_of(known.options)
             setattr(operator, f"{union}Type", number)
             setattr(operator, union, pack_options(known, self.packer.numbers.__getitem__))
-        if known.custom_options is not None:
+        if known.custom_options:
             self._custom_options(operator, known.custom_options, outside)
             operator.customOptionsFormat = known.custom_options_format
         if node.extra is not None:

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from os import PathLike, fspath
+from threading import Lock
 from time import perf_counter
 from typing import Any
 
@@ -136,7 +137,9 @@ class Runtime:
                 subgraph = self._subgraphs[key] if key is not None else 0
                 for port in self._ports(key, "input") if unknown != 1 else []:
                     if any(dim < 0 for dim in port.shape):
-                        shape = [dim if dim >= 0 else unknown if axis else 1 for axis, dim in enumerate(port.shape)]
+                        shape = [
+                            dim if dim >= 0 else unknown if axis else 1 for axis, dim in enumerate(port.shape)
+                        ]
                         wrapper.ResizeInputTensor(port.index, np.array(shape, np.int32), False, subgraph)
                 # The interpreter's own method is barred once there is a signature runner.
                 wrapper.AllocateTensors(subgraph)
@@ -281,20 +284,31 @@ def _reported(what: str) -> Iterator[None]:
 
 
 _announced = False
+_redirecting = Lock()
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep LiteRT's INFO lines off stderr until it announced its delegate, which it does once per process.
 
-    Whatever else is written to stderr meanwhile is passed on at the end.
+    Whatever else is written to stderr meanwhile is passed on at the end. One thread at a time does so, for
+    stderr belongs to the process.
     """
+    if _announced or not _redirecting.acquire(blocking=False):
+        yield
+        return
+    try:
+        with _redirected():
+            yield
+    finally:
+        _redirecting.release()
+
+
+@contextmanager
+def _redirected() -> Iterator[None]:
     global _announced
     import tempfile
 
-    if _announced:
-        yield
-        return
     try:
         saved = os.dup(2)
     except OSError:  # a process without stderr has nothing to keep quiet
