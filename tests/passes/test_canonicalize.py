@@ -532,6 +532,50 @@ CASES = {
         }
         """,
     ),
+    "plus a negative": (
+        CANONICALIZE,
+        """
+        graph main(x: f32[n,2,6], w: f32[2,6]) -> (y) {
+          a = Neg(w)
+          y = Add(a, x) {fused_activation_function=RELU}
+        }
+        """,
+        """
+        graph main(x: f32[n,2,6], w: f32[2,6]) -> (y) {
+          y: f32[n,2,6] = Sub(x, w) {fused_activation_function=RELU}
+        }
+        """,
+    ),
+    "minus a negative": (
+        CANONICALIZE,
+        """
+        graph main(x: f32[n,2,6], w: f32[2,6]) -> (y) {
+          a = Neg(w)
+          y = Sub(x, a)
+        }
+        """,
+        """
+        graph main(x: f32[n,2,6], w: f32[2,6]) -> (y) {
+          y: f32[n,2,6] = Add(x, w)
+        }
+        """,
+    ),
+    "plus a negative product": (
+        CANONICALIZE,
+        """
+        graph main(x: f32[n,2,6], w: f32[2,6]) -> (y) {
+          a = Neg(w)
+          b = Mul(x, a)
+          y = Add(b, w)
+        }
+        """,
+        """
+        graph main(x: f32[n,2,6], w: f32[2,6]) -> (y) {
+          %2: f32[n,2,6] = Mul(w, x)
+          y: f32[n,2,6] = Sub(w, %2)
+        }
+        """,
+    ),
 }
 
 
@@ -685,6 +729,25 @@ UNCHANGED = {
         """
         graph main(x: f32[n,2,6]) -> (y) {
           y = Add(x, const f32[6] [0, 0, 0, 0, 0, 1])
+        }
+        """,
+    ),
+    "a negative minus": (
+        CANONICALIZE,
+        """
+        graph main(x: f32[n,2,6], w: f32[2,6]) -> (y) {
+          a = Neg(w)
+          y = Sub(a, x)
+        }
+        """,
+    ),
+    "a negative product with an activation": (
+        CANONICALIZE,
+        """
+        graph main(x: f32[n,2,6], w: f32[2,6]) -> (y) {
+          a = Neg(w)
+          b = Mul(x, a) {fused_activation_function=RELU}
+          y = Add(b, w)
         }
         """,
     ),

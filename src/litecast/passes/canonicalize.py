@@ -307,6 +307,27 @@ def drop_double_negation(b: Builder, root: Node, x: Value) -> Value:
     return x
 
 
+@rule(P(Add, Arg("x"), P(Neg, Arg("y"))))
+def add_negative(b: Builder, root: Node, x: Value, y: Value) -> Value:
+    """x + neg(y) -> x - y"""
+    op: Any = root.op
+    return b(Sub(fused_activation_function=op.fused_activation_function), x, y)  # type: ignore[no-any-return]
+
+
+@rule(P(Sub, Arg("x"), P(Neg, Arg("y"))))
+def subtract_negative(b: Builder, root: Node, x: Value, y: Value) -> Value:
+    """x - neg(y) -> x + y"""
+    op: Any = root.op
+    return b(Add(fused_activation_function=op.fused_activation_function), x, y)  # type: ignore[no-any-return]
+
+
+@rule(P(Add, Arg("x"), P(Mul, P(Neg, Arg("y"), uses=1), Arg("w"), uses=1, **NONE)))
+def add_negative_product(b: Builder, root: Node, x: Value, y: Value, w: Value) -> Value:
+    """x + neg(y) * w -> x - y * w"""
+    op: Any = root.op
+    return b(Sub(fused_activation_function=op.fused_activation_function), x, b(Mul(), y, w))  # type: ignore[no-any-return]
+
+
 @rule(P(Real, P(Cast, Arg("x"), in_data_type=DType.FLOAT32, out_data_type=DType.COMPLEX64)))
 def drop_real(b: Builder, root: Node, x: Value) -> Value:
     """real(complex(x)) -> x"""
@@ -352,6 +373,9 @@ CANONICALIZE: tuple[Rule, ...] = (
     drop_one,
     drop_double_negation,
     drop_double_not,
+    add_negative,
+    subtract_negative,
+    add_negative_product,
     drop_real,
     drop_imag,
     make_zeros,
