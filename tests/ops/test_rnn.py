@@ -224,11 +224,6 @@ def test_bidirectional_lstm_runs_backwards_too(batch: int, merge: bool, time_maj
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
 
 
-def test_merged_bidirectional_lstm_is_wrong_for_several_batches_batch_first() -> None:
-    (actual,), (expected,) = bidirectional_lstm(2, merge=True, time_major=False)
-    assert np.abs(actual - expected).max() > 1e-2
-
-
 def test_svdf_filters_the_last_steps() -> None:
     rank, memory = 2, 4
     features, times, bias = draw(UNITS * rank, FEATURES), draw(UNITS * rank, memory), draw(UNITS)
