@@ -1,7 +1,7 @@
 """The harness of operation rows: a row is an operation with operands, checked seven ways.
 
-Checks of a row: inferred types equal the runtime's, symbolic inference agrees with concrete inference, text and file
-round-trip, LiteRT equals `eval`, the version is as stated, and folding gives what the runtime gives.
+Checks of a row: inferred types equal the runtime's, symbolic inference agrees with concrete inference, text
+and file round-trip, LiteRT equals `eval`, the version is as stated, folding gives what the runtime gives.
 """
 
 from __future__ import annotations
@@ -131,12 +131,12 @@ def case(
     tolerance: float = 0.0,
     quantized: bool = False,
 ) -> Case:
-    """Return a row: `out` is the inferred type (types separated by spaces), `tolerance` relative to the largest."""
+    """Return a row: `out` is the inferred types, spaces between; `tolerance` is relative to the largest."""
     return Case(op, operands, out, version, tolerance, quantized)
 
 
 def sweep(op: Op, *operands: Operand | None, names: str, tolerance: float = 0.0) -> Iterator[Case]:
-    """Yield a row per element type of `names` for the operands made with `any_type`; types and versions are free."""
+    """Yield a row per type of `names` for operands made with `any_type`; output and version are free."""
     by_short = {dtype.short: dtype for dtype in DType}
     for name in names.split():
         filled = [

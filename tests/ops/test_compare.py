@@ -119,6 +119,7 @@ def test_strings_compare(op: Op, version: int) -> None:
 
 
 BAD = [
+    (Where(), (boolean(),), "scalar"),
     (LogicalAnd(), (i32(2), i32(2)), "BOOL"),
     (LogicalNot(), (f32(2),), "BOOL"),
     (SelectV2(), (f32(2), f32(2), f32(2)), "condition must be BOOL"),

@@ -76,6 +76,7 @@ ARITHMETIC = [
     case(ops.Atan2(), f32("n", 3), f32("n", 3), out="f32[n,3]", tolerance=SMALL),
     case(ops.BitwiseXor(), i32("n", 3), i32(3), out="i32[n,3]"),
     case(ops.BitwiseXor(), u8(4), u8(4), out="u8[4]"),
+    case(ops.StablehloAnd(), i32("n", 3), i32("n", 3), out="i32[n,3]"),
     case(ops.RightShift(), i32(4).within(-99, 99), i32(4).within(0, 5), out="i32[4]"),
     case(ops.AddN(), f32("n", 3), f32("n", 3), f32("n", 3), out="f32[n,3]"),
     case(ops.AddN(), i32(3), i32(3), out="i32[3]"),

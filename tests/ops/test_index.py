@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from litecast.ir.graph import Value
+from litecast.errors import InferenceError
+from litecast.ir.builder import Builder
+from litecast.ir.graph import Graph, Value
 from litecast.ir.op import Op
 from litecast.ir.types import DType, Quant, TensorType
 from litecast.ops import (
@@ -44,6 +46,7 @@ from tests.ops.cases import (
 
 PLACES = given(np.array([[1, 0, 2], [0, 0, 1]], np.int32))
 COORDINATES = given(np.array([[1, 0], [0, 2]], np.int32))
+HASHES = const(np.ones((2, 3), np.float32))
 TEXT = given(np.array([b"the quick brown fox"], object))
 
 ROWS = [
@@ -79,8 +82,8 @@ ROWS = [
         out="f32[3,3]",
     ),
     case(HashtableLookup(), given([5, 9]), const([1, 5, 7]), f32(3, 2), out="f32[2,2] u8[2]"),
-    case(LSHProjection(LSHProjectionType.DENSE), const(np.ones((2, 3), np.float32)), i32(4, 2), f32(4), out="i32[6]"),
-    case(LSHProjection(LSHProjectionType.SPARSE), const(np.ones((2, 3), np.float32)), i32(4, 2), f32(4), out="i32[2]"),
+    case(LSHProjection(LSHProjectionType.DENSE), HASHES, i32(4, 2), f32(4), out="i32[6]"),
+    case(LSHProjection(LSHProjectionType.SPARSE), HASHES, i32(4, 2), f32(4), out="i32[2]"),
     case(SkipGram(2, 1, False), TEXT, out="str[grams]"),
 ]  # fmt: skip
 
@@ -132,6 +135,14 @@ def test_embedding_versions(dtype: DType, quant: Quant, version: int) -> None:
     ids, table = Value(TensorType(DType.INT32, (3,))), Value(TensorType(dtype, (2, 4), quant))
     assert EmbeddingLookup().infer(ids, table) == TensorType(DType.FLOAT32, (3, 4))
     assert EmbeddingLookup().version([ids, table], []) == version
+
+
+@pytest.mark.parametrize("place", [-1, 3])
+@pytest.mark.parametrize("kind", [Gather, GatherNd], ids=lambda kind: kind.__name__)
+def test_a_constant_index_out_of_range_is_an_error_with_a_place(kind: type[Gather], place: int) -> None:
+    builder = Builder(Graph())
+    with pytest.raises(InferenceError, match=f"index {place}"):
+        builder(kind(), builder.const([1, 2, 3]), builder.const([place]))
 
 
 BAD = [

@@ -102,23 +102,50 @@ STRIDED = [
     case(StridedSlice(1, 0), f32("m"), const([0]), const([-1]), const([1]), out="f32[(m-1)]"),
     case(StridedSlice(1, 0), f32("m"), const([0]), const([3]), const([1]), out="f32[min(3,m)]"),
     case(StridedSlice(0, 1), f32("m"), const([-2]), const([0]), const([1]), out="f32[min(2,m)]"),
-    case(StridedSlice(1, 1, 0, 0, 2), f32("n", 5), const([0, -1]), const([0, 0]), const([1, 1]), out="f32[n]"),
     case(
-        StridedSlice(1, 1, 0, 2, 0), f32("n", 5), const([0, 0]), const([0, 0]), const([1, 1]), out="f32[n,1,5]", version=6
+        StridedSlice(1, 1, 0, 0, 2), f32("n", 5), const([0, -1]), const([0, 0]), const([1, 1]), out="f32[n]"
     ),
     case(
-        StridedSlice(0, 0, 1, 0, 2), f32("n", 2, 5), const([0, 3]), const([0, 4]), const([1, 1]), out="f32[n,2]", version=6
+        StridedSlice(1, 1, 0, 2, 0),
+        f32("n", 5),
+        const([0, 0]),
+        const([0, 0]),
+        const([1, 1]),
+        out="f32[n,1,5]",
+        version=6,
     ),
     case(
-        StridedSlice(2, 2, 2, 0, 0), i32(3, 2, 5), const([1, 0, 0]), const([3, 0, 2]), const([1, 1, 1]),
-        out="i32[2,2,2]", version=6,
+        StridedSlice(0, 0, 1, 0, 2),
+        f32("n", 2, 5),
+        const([0, 3]),
+        const([0, 4]),
+        const([1, 1]),
+        out="f32[n,2]",
+        version=6,
+    ),
+    case(
+        StridedSlice(2, 2, 2, 0, 0),
+        i32(3, 2, 5),
+        const([1, 0, 0]),
+        const([3, 0, 2]),
+        const([1, 1, 1]),
+        out="i32[2,2,2]",
+        version=6,
     ),
     case(StridedSlice(offset=True), f32(6), const([2]), const([3]), const([1]), out="f32[3]", version=8),
     case(StridedSlice(), boolean(4), const([0]), const([4]), const([3]), out="bool[2]", version=3),
     case(StridedSlice(), f32(4), const([3]), const([1]), const([1]), out="f32[0]"),
     case(StridedSlice(), f32(4), const([3]), const([-9]), const([-1]), out="f32[4]"),
-    case(StridedSlice(1), f32(2, 1, 2, 1, 3), const([0]), const([1]), const([1]), out="f32[1,1,2,1,3]", version=4),
-]  # fmt: skip
+    case(
+        StridedSlice(1),
+        f32(2, 1, 2, 1, 3),
+        const([0]),
+        const([1]),
+        const([1]),
+        out="f32[1,1,2,1,3]",
+        version=4,
+    ),
+]
 
 SPACE = [
     case(Pad(), f32("n", 3), const([[0, 0], [1, 2]]), out="f32[n,6]"),
@@ -242,6 +269,7 @@ BAD = [
     (DepthToSpace(2), (f32(1, 3, 2, 3),), "no multiple"),
     (SpaceToBatchND(), (f32(1, 3, 4, 1), const([2, 2]), NO_PADS), "no multiple"),
     (BatchToSpaceND(), (f32(3, 3, 4, 1), const([2, 2]), NO_PADS), "no multiple"),
+    (SpaceToBatchND(), (f32(1, 2, 2, 2, 1), const([2, 2]), NO_PADS), "1 block size at rank 3"),
     (DynamicUpdateSlice(), (f32(3), f32(4), const([0])), "does not fit"),
     (MatrixSetDiag(), (f32(3, 3), f32(2)), "does not fit"),
     (Tile(), (u8(3), const([1, 2])), "do not fit"),

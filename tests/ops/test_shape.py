@@ -73,14 +73,18 @@ ROWS = [
 
 T = any_type
 ALL = "bool f32 f16 f64 i8 u8 i16 u16 i32 u32 i64 u64 c64"
+WIDE = [2, 2, 3, 2, 2, 2, 2, 2]
 SWEEPS = [
     *sweep(Reshape(), T(2, 3), const([3, 2]), names=ALL),
     *sweep(Squeeze(), T(1, 3), names=ALL),
     *sweep(ExpandDims(), T(3), const(0), names=ALL),
     *sweep(BroadcastTo(), T(2, 1), const([2, 3]), names=ALL),
     *sweep(Fill(), const([2]), T(), names=ALL),
-    *(case(BroadcastTo(), f32(*(2, 1, 3, 1, 2, 1, 2, 1)[-rank:]), const([2, 2, 3, 2, 2, 2, 2, 2][-rank:]), out="", version=2) for rank in range(1, 9)),
-]  # fmt: skip
+    *(
+        case(BroadcastTo(), f32(*(2, 1, 3, 1, 2, 1, 2, 1)[-rank:]), const(WIDE[-rank:]), out="", version=2)
+        for rank in range(1, 9)
+    ),
+]
 
 
 @pytest.mark.parametrize("row", ROWS, ids=str)
@@ -116,7 +120,7 @@ def test_refused(op: Op, operands: tuple[object, ...], message: str) -> None:
         check(case(op, *operands, out=""))  # type: ignore[arg-type]
 
 
-# -- what is tracked -----------------------------------------------------------------------------------------------
+# -- what is tracked -----------------------------------------------------------------------------------------
 
 Tracker = Callable[[Builder, Value, Value], Any]
 N, M = Sym("n"), Sym("m")
@@ -222,7 +226,8 @@ def test_a_range_to_an_unknown_limit_has_its_length() -> None:
 
 
 UNKNOWN_RANK = [
-    ops.Abs(), ops.Relu(), ops.Softmax(), ops.Shape(), ops.Rank(), ops.Squeeze(), ops.Squeeze((0,)), ops.Unpack(2),
+    ops.Abs(), ops.Relu(), ops.Softmax(), ops.Shape(), ops.Rank(), ops.Squeeze(), ops.Squeeze((0,)),
+    ops.Unpack(2),
     ops.SpaceToDepth(2), ops.MatrixDiag(), ops.Where(), ops.Unique(), ops.Bucketize(), ops.LogicalNot(),
     ops.Cast(DType.FLOAT32, DType.INT32), ops.Bitcast(DType.INT8), ops.ZerosLike(), ops.Reshape((2, 3)),
 ]  # fmt: skip

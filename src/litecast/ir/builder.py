@@ -128,8 +128,11 @@ class Builder:
     ) -> Sequence[Array] | None:
         quantized = any(x.type.quant is not None for x in inputs if x is not None)
         if op.eval is not None and (op.movement or not quantized):
-            with np.errstate(all="ignore"):
-                result = op.eval(*(None if x is None else x.array() for x in inputs))
+            try:
+                with np.errstate(all="ignore"):
+                    result = op.eval(*(None if x is None else x.array() for x in inputs))
+            except (ValueError, IndexError) as error:
+                raise InferenceError(f"{op.name}({', '.join(map(_brief, inputs))}): {error}", loc=self.loc) from error
             return result if isinstance(result, (tuple, list)) else (result,)
         if not quantized and any(x.dtype in op.quantized for x in inputs if x is not None):
             return None  # without scales the kernel may end the process

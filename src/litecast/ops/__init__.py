@@ -1,6 +1,7 @@
-"""The operation set: one class per TFLite builtin, a file per family; importing this package fills `ir.op.OPS`."""
+"""The operation set: one class per TFLite builtin, a file per family; importing it fills `ir.op.OPS`."""
 
 from litecast.ops.activation import *  # noqa: F403
+from litecast.ops.cast import *  # noqa: F403
 from litecast.ops.compare import *  # noqa: F403
 from litecast.ops.control import *  # noqa: F403
 from litecast.ops.conv import *  # noqa: F403
@@ -19,3 +20,4 @@ from litecast.ops.signal import *  # noqa: F403
 from litecast.ops.space import *  # noqa: F403
 from litecast.ops.state import *  # noqa: F403
 from litecast.ops.strided import *  # noqa: F403
+from litecast.ops.unary import *  # noqa: F403

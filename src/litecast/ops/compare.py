@@ -90,7 +90,7 @@ class NotEqual(Equality, code=72, options="NotEqualOptions"):
 class Greater(Comparison, code=61, options="GreaterOptions"):
     """x > y."""
 
-    kernels = types("f32 f16 i16 i32 i64 u8 i8")  # comparisons.cc
+    kernels = types("f32 f16 bf16 i16 i32 i64 u8 i8")  # comparisons.cc
     quantized = types("u8 i8")
     versions = by_type(i8=2)
 
@@ -249,6 +249,8 @@ class Where(Versioned, code=109, options="WhereOptions"):
 
     def infer(self, condition: Value) -> Inferred:
         rank = fresh("rank") if condition.type.shape is None else condition.rank
+        if rank == 0:
+            raise ValueError("a scalar has no coordinates (where.cc, Prepare)")
         return TensorType(DType.INT64, (fresh("found"), rank))
 
     def eval(self, condition: Array) -> Array:

@@ -1,56 +1,37 @@
-"""Elementwise arithmetic and casts; every operand of a binary operation has one element type."""
+"""Elementwise arithmetic of two or more operands of one element type."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from litecast.errors import InferenceError
 from litecast.ir.graph import Value
-from litecast.ir.op import UNWRITTEN, Array, Inferred, Operands, Outputs
+from litecast.ir.op import Array, Inferred, Operands, Outputs
 from litecast.ir.types import Dim, DType, TensorType
 from litecast.ops.dims import floor_mod, maximum, merge_shapes, minimum, objects
 from litecast.ops.enums import Activation
-from litecast.ops.rules import Binary, Tracked, Unary, Versioned, by_type, same_dtype, types
+from litecast.ops.rules import Binary, Tracked, Versioned, by_type, same_dtype, types
 
 __all__ = [
-    "Abs",
     "Add",
     "AddN",
     "Atan2",
-    "Bitcast",
     "BitwiseXor",
-    "Cast",
-    "Ceil",
-    "ComplexAbs",
-    "Cos",
     "Div",
-    "Exp",
-    "Floor",
     "FloorDiv",
     "FloorMod",
-    "Imag",
-    "Log",
     "Maximum",
     "Minimum",
     "Mul",
-    "Neg",
     "Pow",
-    "Real",
     "RightShift",
-    "Round",
-    "Rsqrt",
-    "Sign",
-    "Sin",
-    "Sqrt",
-    "Square",
     "SquaredDifference",
     "StablehloAnd",
     "Sub",
-    "ZerosLike",
 ]
 
 ACTIVATE: dict[Activation, Callable[[Array], Array]] = {
@@ -312,7 +293,8 @@ class RightShift(Binary, code=161, options="RightShiftOptions"):
 class StablehloAnd(Binary, code=176):
     """The bits that both have (for booleans: and); operands of one shape (stablehlo_elementwise.h)."""
 
-    kernels = types("bool i8 u8 i16 u16 i32 u32 i64 u64")
+    kernels = types("bool i8 u8 i16 u16 i32 u32 i64 u64")  # stablehlo_elementwise.h
+    max_broadcast_rank = 0
     commutative = True
 
     def eval(self, x: Array, y: Array) -> Array:
@@ -332,242 +314,3 @@ class AddN(Versioned, code=106, options="AddNOptions"):
         return TensorType(
             same_dtype(*values), merge_shapes((value.type.shape for value in values), "the operands")
         )
-
-
-# -- unary -------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Abs(Unary, code=101, options="AbsOptions"):
-    """The absolute value."""
-
-    kernels = types("f32 i8 i16 i32")  # elementwise.cc
-    quantized = types("i8")
-    versions = by_type(i32=5, i8=2, u8=2)
-
-    def eval(self, x: Array) -> Array:
-        return np.abs(x)
-
-    def version(self, inputs: Operands, outputs: Outputs) -> int:
-        x = inputs[0]
-        if x is not None and x.dtype is DType.INT16:
-            return 4 if x.type.quant is None else 3
-        return super().version(inputs, outputs)
-
-
-@dataclass(frozen=True)
-class Neg(Unary, Tracked, code=59, options="NegOptions"):
-    """The negative."""
-
-    kernels = types("f32 f16 bf16 i32 i64 i8 i16")  # neg.cc
-
-    def eval(self, x: Array) -> Array:
-        return np.negative(x)
-
-
-@dataclass(frozen=True)
-class Sign(Unary, code=158, options="SignOptions"):
-    """-1, 0 or 1."""
-
-    kernels = types("f32 f64 i32")  # sign.cc
-    versions = by_type(i32=2)
-
-    def eval(self, x: Array) -> Array:
-        return np.sign(x)
-
-
-@dataclass(frozen=True)
-class Floor(Unary, code=8):
-    """Rounded down."""
-
-    kernels = types("f32 f16 bf16")  # floor.cc
-
-    def eval(self, x: Array) -> Array:
-        return np.floor(x)
-
-
-@dataclass(frozen=True)
-class Ceil(Unary, code=104):
-    """Rounded up."""
-
-    kernels = types("f32")  # ceil.cc
-
-    def eval(self, x: Array) -> Array:
-        return np.ceil(x)
-
-
-@dataclass(frozen=True)
-class Round(Unary, code=116):
-    """Rounded to the nearest integer, halves to the even one."""
-
-    kernels = types("f32 f16 bf16")  # round.cc
-
-    def eval(self, x: Array) -> Array:
-        return np.rint(x)
-
-
-@dataclass(frozen=True)
-class Square(Unary, code=92, options="SquareOptions"):
-    """x * x."""
-
-    kernels = types("f32")  # elementwise.cc
-
-    def eval(self, x: Array) -> Array:
-        return np.multiply(x, x)
-
-
-@dataclass(frozen=True)
-class Sqrt(Unary, code=75):
-    """The square root."""
-
-    kernels = types("f32 i8 i16")  # elementwise.cc
-    quantized = types("i8 i16")
-    versions = by_type(i8=2, i16=2)
-
-
-@dataclass(frozen=True)
-class Rsqrt(Unary, code=76):
-    """One over the square root."""
-
-    kernels = types("f32 i8 i16")  # elementwise.cc
-    quantized = types("i8 i16")
-    versions = by_type(i16=3, i8=2)
-
-
-@dataclass(frozen=True)
-class Exp(Unary, code=47, options="ExpOptions"):
-    """e to the power of x."""
-
-    kernels = types("f32 i8 i16")  # exp.cc
-    quantized = types("i8 i16")
-    versions = by_type(i8=2, i16=2)
-
-
-@dataclass(frozen=True)
-class Log(Unary, code=73):
-    """The natural logarithm."""
-
-    kernels = types("f32 i8 i16")  # elementwise.cc
-    quantized = types("i8 i16")
-    versions = by_type(i8=2, i16=2)
-
-
-@dataclass(frozen=True)
-class Sin(Unary, code=66):
-    """The sine."""
-
-    kernels = types("f32 f16")  # elementwise.cc
-    versions = by_type(f16=2)
-
-
-@dataclass(frozen=True)
-class Cos(Unary, code=108, options="CosOptions"):
-    """The cosine."""
-
-    kernels = types("f32 f16")  # elementwise.cc
-    versions = by_type(f16=2)
-
-
-@dataclass(frozen=True)
-class ZerosLike(Unary, code=93, options="ZerosLikeOptions"):
-    """Zeros of the operand's shape and element type."""
-
-    kernels = types("f32 i32 i64")  # zeros_like.cc
-
-    def eval(self, x: Array) -> Array:
-        return np.zeros_like(x)
-
-
-# -- element types -----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Cast(Tracked, code=53, options="CastOptions"):
-    """The operand in another element type; floats truncate towards zero."""
-
-    in_data_type: DType
-    out_data_type: DType
-    kernels = types("i64 i32 u32 u16 i16 u8 i8 f16 bf16 f8e4m3fn f8e5m2 f32 f64 bool c64 i4 i2 u4")  # cast.cc
-
-    def infer(self, x: Value) -> Inferred:
-        if x.dtype is not self.in_data_type:
-            raise ValueError(f"the operand is {x.dtype.name}, the cast is from {self.in_data_type.name}")
-        return TensorType(self.out_data_type, x.type.shape)
-
-    def track(self, x: Array) -> Array | None:
-        return x if self.out_data_type in (DType.INT32, DType.INT64) else None
-
-    def version(self, inputs: Operands, outputs: Outputs) -> int:
-        """op_version.cc, BuiltinOperator_CAST: either side counts, INT4 only as a source of FLOAT32."""
-        if (self.in_data_type, self.out_data_type) == (DType.INT4, DType.FLOAT32):
-            return 6
-        return max(_CAST_VERSIONS.get(dtype, 1) for dtype in (self.in_data_type, self.out_data_type))
-
-
-_CAST_VERSIONS = by_type(f8=9, i2=8, u4=8, bf16=7, f64=5, f16=5, u16=4, i8=3, u32=2)
-
-
-@dataclass(frozen=True)
-class Bitcast(Versioned, code=159, options="BitcastOptions"):
-    """The same bytes as another type: a wider one takes up, a narrower one adds, the last dimension."""
-
-    dtype: DType = field(default=DType.FLOAT32, metadata=UNWRITTEN)
-    movement = True
-
-    def infer(self, x: Value) -> Inferred:
-        have, want = x.dtype.bits, self.dtype.bits
-        if not have or not want:
-            raise ValueError(f"{x.dtype.name} has no bytes that {self.dtype.name} could have")
-        if x.type.shape is None:
-            return TensorType(self.dtype, None)
-        if have > want:
-            return TensorType(self.dtype, (*x.shape, have // want))
-        if have == want:
-            return TensorType(self.dtype, x.shape)
-        if not x.rank or (isinstance(x.shape[-1], int) and x.shape[-1] != want // have):
-            raise ValueError(f"the last dimension of {x.type} must be {want // have}")
-        return TensorType(self.dtype, x.shape[:-1])
-
-    def eval(self, x: Array) -> Array:
-        have, want, kind = x.dtype.itemsize, self.dtype.numpy.itemsize, self.dtype.numpy
-        packed = np.ascontiguousarray(x).reshape(x.shape)
-        if have < want:
-            return packed.view(kind).reshape(x.shape[:-1])
-        return packed.reshape(-1).view(kind).reshape(*x.shape, *((have // want,) if have > want else ()))
-
-
-@dataclass(frozen=True)
-class ComplexPart(Versioned):
-    """A real number per complex one."""
-
-    kernels = types("c64 c128")  # complex_support.cc
-
-    def infer(self, x: Value) -> Inferred:
-        if not x.dtype.is_complex:
-            raise ValueError(f"a complex operand is wanted, not {x.dtype.name}")
-        return TensorType(DType.FLOAT32 if x.dtype is DType.COMPLEX64 else DType.FLOAT64, x.type.shape)
-
-
-@dataclass(frozen=True)
-class Real(ComplexPart, code=134):
-    """The real part."""
-
-    movement = True
-
-    def eval(self, x: Array) -> Array:
-        return np.real(x)
-
-
-@dataclass(frozen=True)
-class Imag(ComplexPart, code=133):
-    """The imaginary part."""
-
-    movement = True
-
-    def eval(self, x: Array) -> Array:
-        return np.imag(x)
-
-
-@dataclass(frozen=True)
-class ComplexAbs(ComplexPart, code=135):
-    """The absolute value."""

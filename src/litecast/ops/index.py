@@ -65,7 +65,7 @@ class Gather(Tracked, Versioned, code=36, options="GatherOptions"):
 
     def eval(self, x: Array, indices: Array) -> Array:
         axis, batch = self.axis % x.ndim, self._batch(indices.ndim)
-        places = indices.astype(np.int64)
+        places = _places(indices)
         if not batch:
             return np.take(x, places, axis)
         inner = type(self)(axis - batch, 0)
@@ -94,12 +94,20 @@ class GatherNd(Tracked, Versioned, code=107, options="GatherNdOptions"):
         return TensorType(x.dtype, _addressed(indices.shape, x.shape), per_tensor(x))
 
     def eval(self, x: Array, indices: Array) -> Array:
-        return x[tuple(np.moveaxis(indices.astype(np.int64), -1, 0))]
+        return x[tuple(np.moveaxis(_places(indices), -1, 0))]
 
     def version(self, inputs: Operands, outputs: Outputs) -> int:
         indices = inputs[1] if len(inputs) > 1 else None
         small = indices is not None and indices.dtype is DType.INT16
         return max(super().version(inputs, outputs), 4 if small else 1)
+
+
+def _places(indices: Array) -> Array:
+    """Return indices for numpy; ValueError where one is negative: the kernels refuse it (gather.cc, Eval)."""
+    places = indices.astype(np.int64)
+    if places.size and places.min() < 0:
+        raise ValueError(f"index {places.min()} is negative")
+    return places
 
 
 def _addressed(indices: Shape, shape: Shape) -> Shape | None:
@@ -136,7 +144,7 @@ class ScatterNd(Tracked, code=122, options="ScatterNdOptions"):
 
     def eval(self, indices: Array, updates: Array, shape: Array) -> Array:
         result = np.zeros(tuple(int(dim) for dim in shape), updates.dtype)
-        np.add.at(result, tuple(np.moveaxis(indices.astype(np.int64), -1, 0)), updates)
+        np.add.at(result, tuple(np.moveaxis(_places(indices), -1, 0)), updates)
         return result
 
 

@@ -113,8 +113,8 @@ class Binary(Versioned):
     """An operation with numpy broadcasting on two operands of one element type.
 
     `max_broadcast_rank` is the highest rank at which the kernel broadcasts, None where it has no limit
-    (measured with LiteRT 2.3 up to rank 8; operands of one shape have none). `broadcast_version` is the version
-    that broadcasting over rank 4 takes: older runtimes broadcast up to that rank.
+    (measured with LiteRT 2.3 up to rank 8; operands of one shape have none). `broadcast_version` is the
+    version that it takes over rank 4: older runtimes broadcast up to that rank.
     """
 
     same_dtype = True

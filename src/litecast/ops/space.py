@@ -186,8 +186,10 @@ def _blocks(x: Value, block: Value, borders: Value) -> tuple[list[int], list[tup
         return None
     if min(sizes, default=1) < 1:
         raise ValueError(f"block sizes must be at least 1, not {sizes}")
-    if x.type.shape is not None and x.rank <= len(sizes):
-        raise ValueError(f"{len(sizes)} spatial dimensions do not fit {x.type}")
+    if x.type.shape is not None and (x.rank not in (3, 4) or len(sizes) != x.rank - 2):
+        raise ValueError(
+            f"the kernel takes 1 block size at rank 3, 2 at rank 4, not {len(sizes)} for {x.type}"
+        )
     return sizes, pairs
 
 

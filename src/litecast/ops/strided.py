@@ -24,8 +24,8 @@ class StridedSlice(Tracked, Versioned, code=45, options="StridedSliceOptions"):
     Bit i of a mask speaks of entry i: begin or end as if absent, all dimensions that are left (ellipsis), a
     new dimension, or one that is indexed and goes. With `offset`, `end` counts from `begin`.
 
-    LiteRT's default delegate takes an end of 0 for no end where all strides are 1 (FLOAT32 x[2:0] gives x[2:];
-    delegates/xnnpack/xnnpack_delegate.cc:6364): make an empty slice with another end, as x[2:2].
+    LiteRT's default delegate takes an end of 0 for no end where all strides are 1 (FLOAT32 x[2:0] gives
+    x[2:]; delegates/xnnpack/xnnpack_delegate.cc:6364): make an empty slice with another end, as x[2:2].
     """
 
     begin_mask: int = 0
