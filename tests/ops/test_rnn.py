@@ -277,6 +277,11 @@ WRONG = [
     (LSTM(), (value(2, 3), *[None] * 19), r"operand 8 \(recurrent to output weights\) is missing"),
     (UnidirectionalSequenceLSTM(), (value(2, 3), *[value(4, 4)] * 19), "rank 3"),
     (BidirectionalSequenceRNN(), (value(2, 3, 4),) * 11, "11 operands, not 12"),
+    (
+        BidirectionalSequenceLSTM(merge_outputs=True, time_major=False),
+        (value(2, 5, 3), *[value(4, 4)] * 47),
+        "want a batch of 1",
+    ),
     (SVDF(3), (value(2, 3), value(8, 3), value(8, 4), None, value(2, 32)), "no multiple of the rank 3"),
 ]
 

@@ -215,8 +215,8 @@ class BidirectionalSequenceLSTM(Op, code=52, options="BidirectionalSequenceLSTMO
     """Two LSTMs over time, one from the end: 48 operands, results merged or apart.
 
     Operands 1 to 17 and 18 to 34 are those of UnidirectionalSequenceLSTM for either direction, 35 to 38 the
-    states, 39 to 47 an auxiliary input and its weights (kernels/bidirectional_sequence_lstm.cc:38). Merged
-    results are wrong where the batch comes first and is over 1 (measured): take them apart and concatenate.
+    states, 39 to 47 an auxiliary input and its weights (kernels/bidirectional_sequence_lstm.cc:38). Merged results of a batch over 1 that comes first are refused: the kernel
+    then steps out of its state (lstm_eval.cc:1942). Take them apart and concatenate.
     """
 
     fused_activation_function: Activation = Activation.NONE
@@ -231,6 +231,8 @@ class BidirectionalSequenceLSTM(Op, code=52, options="BidirectionalSequenceLSTMO
     def infer(self, *inputs: Value | None) -> Inferred:
         _operand_count(inputs, 48)
         x = _operand(inputs, 0, "input")
+        if self.merge_outputs and not self.time_major and x.type.shape is not None and x.shape[0] != 1:
+            raise ValueError("merged results want a batch of 1, or the time first")
         forward, backward = (_outputs(inputs, index) for index in (8, 25))
         return _both(x, forward, backward, self.merge_outputs)
 
