@@ -419,6 +419,39 @@ CASES = {
         }
         """,
     ),
+    "transposed conv 3d": (
+        FUSE,
+        """
+        graph main(x: f32[2,2,2,2,3]) -> (y) {
+          s = Conv3DTranspose(const i32[5] [2,4,4,4,2], const f32[2,2,2,2,3] rand(1), x) {stride_d=2,
+            stride_w=2, stride_h=2}
+          m = Mul(s, const f32[2] [1, 2])
+          a = Add(m, const f32[2] [4, 3])
+          y = Relu(a)
+        }
+        """,
+        """
+        graph main(x: f32[2,2,2,2,3]) -> (y) {
+          y: f32[2,4,4,4,2] = Conv3DTranspose(const i32[5] [2, 4, 4, 4, 2], const f32[2,2,2,2,3] #c0, x,
+            const f32[2] [4.0, 3.0]) {stride_d=2, stride_w=2, stride_h=2, fused_activation_function=RELU}
+        }
+        """,
+    ),
+    "a scale before flattening dense": (
+        FUSE,
+        """
+        graph main(x: f32[n,2,2,3]) -> (y) {
+          m = Mul(x, const f32[] 0.5)
+          a = Sub(m, const f32[] 1)
+          y = FullyConnected(a, const f32[2,12] rand(1), const f32[2] [1, 2])
+        }
+        """,
+        """
+        graph main(x: f32[n,2,2,3]) -> (y) {
+          y: f32[n,2] = FullyConnected(x, const f32[2,12] #c0, const f32[2] [-1.8242177, 2.041145])
+        }
+        """,
+    ),
 }
 
 
@@ -576,6 +609,15 @@ UNCHANGED = {
         graph main(x: f32[n,8,8,3]) -> (y, s) {
           s = Conv2D(x, const f32[4,3,3,3] rand(1), const f32[4] splat(0.0))
           y = Neg(s)
+        }
+        """,
+    ),
+    "a vector before flattening dense": (
+        FUSE,
+        """
+        graph main(x: f32[n,2,2,3]) -> (y) {
+          m = Mul(x, const f32[3] [1, 2, 3])
+          y = FullyConnected(m, const f32[2,12] rand(1), const f32[2] [1, 2])
         }
         """,
     ),

@@ -36,9 +36,9 @@ def _merge_constants(graph: Graph) -> int:
     """Let equal constants be one value, except where both are results (which have names of their own)."""
     first: dict[Hashable, Value] = {}
     merged = 0
-    for value in [value for value in graph.values() if value.is_const]:
+    for value in [value for value in graph.values() if value.is_const and not value.is_variable]:
         known = first.setdefault(_hashable(_contents(value)) or value, value)
-        if known is not value and graph not in value.uses and not value.is_variable:
+        if known is not value and graph not in value.uses:
             merged += 1
             for user in [user for user in value.uses if isinstance(user, Node)]:
                 for index, operand in enumerate(user.inputs):

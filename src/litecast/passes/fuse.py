@@ -271,7 +271,9 @@ def _per_weight(op: Op, w: Value, vectors: Array) -> Array | None:
     count, channels = vectors.shape
     shape: tuple[Any, ...] = w.shape
     if isinstance(op, FullyConnected):
-        return vectors[:, None, :] if shape[1] == channels else None
+        if shape[1] != channels and (vectors != vectors[:, :1]).any():
+            return None
+        return vectors[:, None, :] if shape[1] == channels else vectors[:, None, :1]
     if isinstance(op, DepthwiseConv2D):
         return np.repeat(vectors, shape[3] // channels, axis=1)[:, None, None, None, :]
     groups = channels // shape[3]
