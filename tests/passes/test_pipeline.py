@@ -171,3 +171,43 @@ def test_every_rule_draws_itself():
     rules = {rule.name: rule for group in PIPELINE for rule in group.rules}
     assert len(rules) > 50
     assert all("->" in rule.drawing for rule in rules.values())
+
+
+def test_graphs_that_rewriting_makes_are_rewritten_too():
+    text = """
+    graph main(p: bool[], x: f32[2]) -> (y) {
+      y: f32[2] = If(p, x, const f32[2] [0, 0]) {then_subgraph_index=@shifted, else_subgraph_index=@same}
+    }
+    graph shifted(x: f32[2], c: f32[2]) -> (y) {
+      s: f32[2] = Add(x, c)
+      t: f32[2] = Add(s, s)
+      y: f32[2] = Relu(t)
+    }
+    graph same(x: f32[2], c: f32[2]) -> (x) {
+    }
+    """
+    graph = parse_graph(text)
+    optimize(model_of(graph), evaluate)
+    then = graph.nodes[0].op.then_subgraph_index
+    assert [line.strip() for line in print_graph(then).splitlines()] == [
+        "graph shifted(x: f32[2]) -> (y) {",
+        "y: f32[2] = Add(x, x) {fused_activation_function=RELU}",
+        "}",
+    ]
+    compare(parse_graph(text), graph)
+
+
+def test_a_source_location_keeps_what_was_fused():
+    text = """
+    graph main(x: f32[n,3]) -> (y) {
+      d = FullyConnected(x, const f32[2,3] [1, 2, 3, 4, 5, 6]) loc("dense/MatMul", "MatMul", loc("call", ""))
+      a = Add(d, const f32[2] [1, 2]) loc("dense/BiasAdd", "BiasAdd", loc("call", ""))
+      y = Relu(a) loc("relu", "Relu", loc("call", ""))
+    }
+    """
+    graph = parse_graph(text)
+    optimize(model_of(graph), evaluate)
+    (node,) = graph.nodes
+    assert (node.loc.name, node.loc.op) == ("relu", "Relu")
+    assert [parent.name for parent in node.loc.parents] == ["call", "dense/BiasAdd"]
+    assert [parent.name for parent in node.loc.parents[1].parents] == ["call", "dense/MatMul"]
