@@ -215,8 +215,9 @@ class BidirectionalSequenceLSTM(Op, code=52, options="BidirectionalSequenceLSTMO
     """Two LSTMs over time, one from the end: 48 operands, results merged or apart.
 
     Operands 1 to 17 and 18 to 34 are those of UnidirectionalSequenceLSTM for either direction, 35 to 38 the
-    states, 39 to 47 an auxiliary input and its weights (kernels/bidirectional_sequence_lstm.cc:38). Merged results of a batch over 1 that comes first are refused: the kernel
-    then steps out of its state (lstm_eval.cc:1942). Take them apart and concatenate.
+    states, 39 to 47 an auxiliary input and its weights (kernels/bidirectional_sequence_lstm.cc:38). Merged
+    results of a batch over 1 that comes first are refused: the kernel then steps out of its state
+    (lstm_eval.cc:1942). Take them apart and concatenate.
     """
 
     fused_activation_function: Activation = Activation.NONE
