@@ -6,6 +6,7 @@ Shapes are sequences of ints and Syms; a movement that changes nothing returns i
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,11 @@ from litecast.ir.graph import Value
 from litecast.ir.types import Dim, DType, Sym, product
 
 __all__ = [
+    "Element",
     "arange",
     "cast",
     "concat",
+    "elements",
     "expand_dims",
     "flatten",
     "full",
@@ -119,12 +122,47 @@ def cast(b: Builder, x: Any, dtype: DType) -> Any:
     return b(ops.Cast(x.dtype, dtype), x)
 
 
+@dataclass(frozen=True)
+class Element:
+    """An element of a vector that is computed at run time; `known` is what tracking knows of it (a Sym), or None."""
+
+    vector: Value
+    position: int
+    known: Sym | None
+
+    def scalar(self, b: Builder) -> Value:
+        """Return it as an INT32 scalar."""
+        result: Value = cast(b, gather(b, self.vector, np.int32(self.position)), DType.INT32)
+        return result
+
+
+def elements(contents: Value, op: str) -> list[Any]:
+    """Return the contents of an integer vector: ints, and an Element for each that is not known."""
+    known = contents.known
+    if known is None and contents.is_const:
+        known = contents.array().astype(object)
+    if known is None:
+        (length,) = contents.shape
+        if not isinstance(length, int):
+            raise unsupported(op, "the number of indices is not known", "use a fixed number of indices")
+        known = [None] * length
+    return [
+        int(item) if isinstance(item, (int, np.integer)) else Element(contents, position, item)
+        for position, item in enumerate(known)
+    ]
+
+
 def vector(b: Builder, items: Sequence[Any]) -> Value:
-    """Return an INT32 vector of ints, Syms and scalar values."""
-    if all(not isinstance(item, Value) or item.is_const for item in items):
-        return b.dims([int(item.array()) if isinstance(item, Value) else item for item in items])
-    parts = [cast(b, item, DType.INT32) if isinstance(item, Value) else b.dim(item) for item in items]
-    result: Value = b(ops.Pack(values_count=len(parts), axis=0), *parts)
+    """Return an INT32 vector of ints, Syms, Elements and scalar values; a vector's own elements are that vector."""
+    first = items[0] if items else None
+    if isinstance(first, Element) and list(items) == elements(first.vector, ""):
+        whole: Value = cast(b, first.vector, DType.INT32)
+        return whole
+    parts = [item.scalar(b) if isinstance(item, Element) else item for item in items]
+    if all(not isinstance(part, Value) or part.is_const for part in parts):
+        return b.dims([int(part.array()) if isinstance(part, Value) else part for part in parts])
+    scalars = [cast(b, part, DType.INT32) if isinstance(part, Value) else b.dim(part) for part in parts]
+    result: Value = b(ops.Pack(values_count=len(scalars), axis=0), *scalars)
     return result
 
 
@@ -204,23 +242,23 @@ def concat(b: Builder, xs: Sequence[Any], axis: int) -> Any:
 
 
 def slice(b: Builder, x: Any, begin: Any, size: Any) -> Any:
-    """Return the part of x that starts at `begin` (ints, Syms, scalars, or one vector) with `size` (-1: to the end)."""
-    if isinstance(begin, Value) and begin.is_const:
-        begin = begin.array().tolist()
-    if isinstance(size, Value) and size.is_const:
-        size = size.array().tolist()
-    if isinstance(begin, Value) or isinstance(size, Value):
-        return b(ops.Slice(), x, *(part if isinstance(part, Value) else vector(b, part) for part in (begin, size)))
-    size = [
-        -1 if not isinstance(start, Value) and start == 0 and not isinstance(extent, Value) and extent == dim else extent
-        for start, extent, dim in zip(begin, size, x.shape, strict=True)
-    ]
-    if all(not isinstance(part, Value) and part == whole for part, whole in [*zip(begin, [0] * x.rank, strict=True),
-                                                                            *zip(size, [-1] * x.rank, strict=True)]):
+    """Return the part of x that starts at `begin` with `size` (-1: to the end).
+
+    Both are a vector, or a sequence of ints, Syms, Elements and scalar values.
+    """
+    begin, size = (elements(part, "Slice") if isinstance(part, Value) else list(part) for part in (begin, size))
+    size = [-1 if _spans(*one) else one[1] for one in zip(begin, size, x.shape, strict=True)]
+    if not any(map(_is_partial, begin, size)):
         return x
     if x.rank > SLICE_RANK:
         return _slice_merged(b, x, begin, size)
     return b(ops.Slice(), x, vector(b, begin), vector(b, size))
+
+
+def _spans(begin: Any, size: Any, dim: Dim) -> bool:
+    """Whether a slice takes the whole dimension, as far as is known."""
+    extent = size.known if isinstance(size, Element) else size
+    return isinstance(begin, int) and begin == 0 and not isinstance(extent, Value) and extent == dim
 
 
 def _slice_merged(b: Builder, x: Any, begin: Sequence[Any], size: Sequence[Any]) -> Any:
@@ -238,7 +276,7 @@ def _slice_merged(b: Builder, x: Any, begin: Sequence[Any], size: Sequence[Any])
 
 
 def _is_partial(begin: Any, size: Any) -> bool:
-    return isinstance(begin, Value) or isinstance(size, Value) or begin != 0 or size != -1
+    return not (isinstance(begin, int) and isinstance(size, int) and begin == 0 and size == -1)
 
 
 def group(rank: int, axes: Sequence[int]) -> list[tuple[int, ...]]:

@@ -13,9 +13,9 @@ from litecast.ir.builder import Builder
 from litecast.ir.graph import Value
 from litecast.ir.types import Dim, DType, product
 from litecast.lib import array, math, reduce
-from litecast.lib.array import unsupported
+from litecast.lib.array import Element, unsupported
 
-__all__ = ["Masks", "gather_nd", "one_hot", "search_sorted", "strided_slice"]
+__all__ = ["Masks", "gather_nd", "one_hot", "search_sorted", "strided_slice", "strided_slice_update"]
 
 STRIDED_RANK = 5
 """Dimensions of StridedSlice in every runtime (new ones take any number)."""
@@ -37,7 +37,7 @@ class Masks:
 class _Range:
     """What happens to one axis: from `begin` to `end` in steps, or (`shrink`) the one element at `begin`.
 
-    None stands for an open end. A number that is not known is the position that holds it in the operand.
+    None stands for an open end, an Element for a number that is computed.
     """
 
     begin: Any = None
@@ -50,18 +50,6 @@ class _Range:
         return self.begin is None and self.end is None and self.stride == 1 and not self.shrink
 
 
-@dataclass(frozen=True)
-class _Element:
-    """An element of a vector that is computed at run time."""
-
-    vector: Value
-    position: int
-
-    def scalar(self, b: Builder) -> Value:
-        result: Value = array.gather(b, self.vector, np.int32(self.position))
-        return array.cast(b, result, DType.INT32)  # type: ignore[no-any-return]
-
-
 def strided_slice(b: Builder, x: Any, begin: Any, end: Any, strides: Any, masks: Masks = Masks()) -> Any:  # noqa: B008
     """Return x[begin:end:strides] with every mask of TensorFlow (tensorflow/core/util/strided_slice_op.cc).
 
@@ -71,22 +59,10 @@ def strided_slice(b: Builder, x: Any, begin: Any, end: Any, strides: Any, masks:
     steps = strides.known if isinstance(strides, Value) else np.asarray(strides)
     if steps is None or not all(isinstance(step, (int, np.integer)) for step in steps):
         raise unsupported("StridedSlice", "the strides are not constant", "use constant strides")
-    ranges, new_axes = _dense(x, _contents(begin), _contents(end), [int(step) for step in steps], masks)
+    ranges, new_axes = _dense(x, array.elements(begin, "StridedSlice"), array.elements(end, "StridedSlice"), [int(step) for step in steps], masks)
     ranges = [_closed(part, dim) for part, dim in zip(ranges, x.shape, strict=True)]
     result = _cut(b, x, ranges)
     return _with_new_axes(b, result, new_axes)
-
-
-def _contents(vector: Value) -> list[Any]:
-    known = vector.known
-    if known is None and vector.is_const:
-        known = vector.array().astype(object)
-    if known is not None:
-        return [int(item) if isinstance(item, (int, np.integer)) else item for item in known]
-    (length,) = vector.shape
-    if not isinstance(length, int):
-        raise unsupported("StridedSlice", "the number of indices is not known", "use a fixed number of indices")
-    return [_Element(vector, position) for position in range(length)]
 
 
 def _dense(
@@ -139,7 +115,7 @@ def _closed(part: _Range, dim: Dim) -> _Range:
         end = min(max(end, 0), dim) if part.stride > 0 else end
     if part.stride > 0:
         begin = None if isinstance(begin, int) and begin == 0 else begin
-        end = None if end is not None and not isinstance(end, _Element) and end == dim else end
+        end = None if end == dim or (isinstance(end, Element) and end.known == dim) else end
         return replace(part, begin=begin, end=end)
     begin = None if isinstance(begin, int) and isinstance(dim, int) and begin == dim - 1 else begin
     end = None if isinstance(end, int) and isinstance(dim, int) and end < 0 else end
@@ -179,10 +155,10 @@ def _slice_once(b: Builder, x: Any, ranges: Sequence[_Range]) -> Any:
         "end_mask": sum(1 << axis for axis, part in enumerate(ranges) if part.end is None and not part.shrink),
         "shrink_axis_mask": sum(1 << axis for axis, part in enumerate(ranges) if part.shrink),
     }
-    begins = [_number(b, part.begin, 0) for part in ranges]
-    ends = [_after(b, start) if part.shrink else _number(b, part.end, 0) for part, start in zip(ranges, begins, strict=True)]
+    begins = [_number(part.begin, 0) for part in ranges]
+    ends = [_after(start) if part.shrink else _number(part.end, 0) for part, start in zip(ranges, begins, strict=True)]
     strides = np.array([part.stride for part in ranges], np.int32)
-    return b(ops.StridedSlice(**masks), x, _indices(b, begins), _indices(b, ends), strides)
+    return b(ops.StridedSlice(**masks), x, array.vector(b, begins), array.vector(b, ends), strides)
 
 
 def _is_plain(part: _Range) -> bool:
@@ -190,21 +166,15 @@ def _is_plain(part: _Range) -> bool:
     return all(end is None or (isinstance(end, int) and end >= 0) for end in (part.begin, part.end))
 
 
-def _number(b: Builder, item: Any, default: int) -> Any:
+def _number(item: Any, default: int) -> Any:
     if item is None:
         return default
-    if isinstance(item, int):
-        return min(max(item, int(_INT32.min)), int(_INT32.max))
-    return item.scalar(b) if isinstance(item, _Element) else item
+    return min(max(item, int(_INT32.min)), int(_INT32.max)) if isinstance(item, int) else item
 
 
-def _after(b: Builder, begin: Any) -> Any:
+def _after(begin: Any) -> Any:
     """Return an end for a shrunk axis; the kernel itself takes begin + 1, so any number serves where begin is not known."""
     return begin + 1 if isinstance(begin, int) and begin != -1 else 0
-
-
-def _indices(b: Builder, items: Sequence[Any]) -> Value:
-    return array.vector(b, items)
 
 
 def _with_new_axes(b: Builder, x: Any, axes: Sequence[int]) -> Any:
@@ -217,6 +187,34 @@ def _with_new_axes(b: Builder, x: Any, axes: Sequence[int]) -> Any:
     for axis in axes:
         x = array.expand_dims(b, x, axis)
     return x
+
+
+def strided_slice_update(
+    b: Builder, x: Any, begin: Any, end: Any, strides: Any, update: Any, masks: Masks = Masks()  # noqa: B008
+) -> Any:
+    """Return x with x[begin:end:strides] replaced by `update`, which has the shape of that slice.
+
+    The slice has steps of 1; where it begins may be computed at run time.
+    """
+    steps = strides.known
+    if steps is None or any(step != 1 for step in steps):
+        raise unsupported("StridedSliceAssign", "its steps are not 1", "assign the whole variable")
+    ranges, new_axes = _dense(x, array.elements(begin, "StridedSlice"), array.elements(end, "StridedSlice"), [int(step) for step in steps], masks)
+    ranges = [_closed(part, dim) for part, dim in zip(ranges, x.shape, strict=True)]
+    given = iter([dim for axis, dim in enumerate(update.shape) if axis not in new_axes])
+    shape = [1 if part.shrink else next(given, 1) for part in ranges]
+    start = [_from_front(b, _number(part.begin, 0), dim) for part, dim in zip(ranges, x.shape, strict=True)]
+    return b(ops.DynamicUpdateSlice(), x, array.reshape(b, update, shape), _indices(b, start))
+
+
+def _from_front(b: Builder, item: Any, dim: Dim) -> Any:
+    """Return a start counted from the front: a negative one counts from the end."""
+    if isinstance(item, int) and item >= 0:
+        return item
+    if isinstance(item, int):
+        return item + dim
+    behind = b(ops.Add(), item, b.dim(dim))
+    return b(ops.SelectV2(), b(ops.Less(), item, np.int32(0)), behind, item)
 
 
 # -- tuples of indices, searches ----------------------------------------------------------------------------------

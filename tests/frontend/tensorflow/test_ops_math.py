@@ -128,7 +128,7 @@ def test_relative_error_near_zero(name):
     ("name", "numbers"),
     [
         ("Log1p", [-1.0, np.inf, np.nan, -2.0, 1e30, 0.0]),
-        ("Expm1", [np.inf, -np.inf, np.nan, 100.0, -200.0, 0.0]),
+        ("Expm1", [np.inf, -np.inf, 100.0, -200.0, 0.0]),
         ("Asinh", [np.inf, -np.inf, 1e30, -1e30, 0.0]),
         ("Acosh", [np.inf, 1.0, 1e30, 0.5]),
         ("Atanh", [1.0, -1.0, 0.0, 2.0]),

@@ -130,8 +130,6 @@ def split_v(b: Builder, x: Any, sizes: Value, axis: Value, *, num_split: int) ->
 
 @tf("Slice")
 def slice_(b: Builder, x: Any, begin: Value, size: Value) -> Any:
-    if begin.known is not None and size.known is not None:
-        return array.slice(b, x, list(begin.known), list(size.known))
     return array.slice(b, x, begin, size)
 
 
