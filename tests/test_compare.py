@@ -35,6 +35,7 @@ def test_compare(actual, reference, relative, ok):
 def test_cosine_sees_direction():
     assert compare(np.array([0.0, 2.0]), np.array([0.0, 1.0]))[2] == pytest.approx(1)
     assert compare(np.array([1.0, 0.0]), np.array([0.0, 1.0]))[2] == pytest.approx(0)
+    assert compare(np.array([0.0, -2.0]), np.array([0.0, 1.0]))[2] == pytest.approx(-1)
 
 
 def test_reference_steps_run_in_numeric_order(tmp_path):
@@ -77,7 +78,10 @@ class Fixed:
 
 
 def test_check_runs_the_steps():
-    right, wrong = Step("0", None, {"x": np.ones(2)}, {"y": np.full(2, 2.0)}), Step("1", None, {"x": np.ones(2)}, {"y": np.ones(2)})
+    right, wrong = (
+        Step("0", None, {"x": np.ones(2)}, {"y": np.full(2, 2.0)}),
+        Step("1", None, {"x": np.ones(2)}, {"y": np.ones(2)}),
+    )
     assert check(Fixed(), [right]).ok
     result = check(Fixed(), [right, wrong])
     assert not result.ok

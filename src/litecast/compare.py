@@ -87,7 +87,7 @@ def compare(actual: Any, reference: Any, tolerance: float = TOLERANCE) -> tuple[
     largest = float(np.abs(two).max(initial=0.0))
     relative = error / largest if largest else error
     norms = float(np.linalg.norm(one) * np.linalg.norm(two))
-    cosine = float(np.abs(np.vdot(two, one)) / norms) if norms else float(error == 0)
+    cosine = float(np.vdot(two, one).real / norms) if norms else float(error == 0)
     return error, relative, cosine, relative <= tolerance, ""
 
 

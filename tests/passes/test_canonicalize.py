@@ -340,7 +340,7 @@ CASES = {
         CANONICALIZE,
         """
         graph main(x: f32[n,2,6]) -> (y) {
-          a = Add(const f32[] 0, x)
+          a = Add(const f32[] -0.0, x)
           b = Mul(a, const f32[1] [1])
           c = Sub(b, const f32[] 0)
           d = Div(c, const f32[] 1)
@@ -476,7 +476,7 @@ CASES = {
         CANONICALIZE,
         """
         graph main(x: f32[n,2,6]) -> (y) {
-          a = Add(x, const f32[2,6] splat(0))
+          a = Sub(x, const f32[2,6] splat(0))
           b = Mul(const f32[6] splat(1), a)
           y = Neg(b)
         }
@@ -628,6 +628,14 @@ UNCHANGED = {
         """
         graph main(x: f32[n,2,6]) -> (y) {
           y = Add(x, const f32[1,1,1,1] [0])
+        }
+        """,
+    ),
+    "zero that turns -0 into 0": (
+        CANONICALIZE,
+        """
+        graph main(x: f32[n,2,6]) -> (y) {
+          y = Add(x, const f32[] 0)
         }
         """,
     ),

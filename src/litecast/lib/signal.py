@@ -104,6 +104,7 @@ def _rfft_builtin(b: Builder, x: Value, length: int) -> Complex:
     spectrum = b(Rfft2d(), rows, np.array([1, length], np.int32))
     bins = length // 2 + 1
     re, im = b(Real(), spectrum), b(Imag(), spectrum)
+    im = b(Add(), im, np.float32(0))  # the kernel gives -0 at both ends, which turns an angle of pi into -pi
     return Complex(array.reshape(b, re, (*lead, bins)), array.reshape(b, im, (*lead, bins)))
 
 
@@ -111,7 +112,8 @@ def _dft_matrix(length: int) -> np.ndarray:
     """Return the weights [2 * bins, length] whose rows are cosines and negative sines."""
     turns = np.outer(np.arange(length // 2 + 1), np.arange(length)) % length
     angles = 2 * np.pi * turns / length
-    return np.concatenate([np.cos(angles), -np.sin(angles)]).astype(np.float32)
+    sines = np.where(2 * turns % length == 0, 0, np.sin(angles))
+    return np.concatenate([np.cos(angles), -sines]).astype(np.float32)
 
 
 def _middle(b: Builder, x: Value, count: int) -> Value:

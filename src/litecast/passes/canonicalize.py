@@ -291,7 +291,9 @@ def _unchanged(root: Node, x: Value) -> Value | No:
 
 @rule(P((Add, Sub), Arg("x"), Const("zero", _neutral(0)), **NONE))
 def drop_zero(b: Builder, root: Node, x: Value, zero: Value) -> Value | No:
-    """x + 0 -> x"""
+    """x - 0 -> x; so too x + 0 of integers, and x + -0 (x + 0 turns -0 into 0, which an angle shows)"""
+    if isinstance(root.op, Add) and zero.dtype.is_float and not np.signbit(zero.array()).all():
+        return no("x + 0 is not x where x is -0")
     return _unchanged(root, x)
 
 

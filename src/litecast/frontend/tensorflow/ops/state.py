@@ -14,7 +14,7 @@ from litecast.ir.builder import Builder
 from litecast.ir.graph import Value
 from litecast.ir.op import Op
 from litecast.ir.types import DType
-from litecast.lib import array, index
+from litecast.lib import array, index, scatter
 from litecast.ops import Add, Sub
 
 
@@ -77,18 +77,17 @@ def resource_gather_nd(b: Builder, variable: Variable, indices: Value) -> Value:
     return index.gather_nd(b, variable.read(b), indices)
 
 
-@tf("ResourceScatterNdUpdate", "ResourceScatterNdAdd", harmless=("use_locking",))
-def resource_scatter_nd(b: Builder, variable: Variable, indices: Value, updates: Value, *, op: str) -> None:
-    """Write or add elements of a variable by index tuples."""
-    scatter = index.tensor_scatter_add if op.endswith("Add") else index.tensor_scatter_update
-    variable.assign(b, scatter(b, variable.read(b), indices, updates))
+def _scatter(combine: str, by_rows: bool) -> Callable[..., None]:
+    def update(b: Builder, variable: Variable, indices: Value, updates: Value) -> None:
+        places = array.expand_dims(b, indices, indices.rank) if by_rows else indices
+        variable.assign(b, scatter.COMBINE[combine](b, variable.read(b), places, updates))
+
+    return update
 
 
-@tf("ResourceScatterUpdate", "ResourceScatterAdd", harmless=("dtype",))
-def resource_scatter(b: Builder, variable: Variable, indices: Value, updates: Value, *, op: str) -> None:
-    """Write or add rows of a variable."""
-    scatter = index.tensor_scatter_add if op.endswith("Add") else index.tensor_scatter_update
-    variable.assign(b, scatter(b, variable.read(b), array.expand_dims(b, indices, indices.rank), updates))
+for _kind in ("Update", "Add", "Sub", "Max", "Min"):
+    tf(f"ResourceScatterNd{_kind}", harmless=("use_locking", "bad_indices_policy"))(_scatter(f"TensorScatter{_kind}", False))
+    tf(f"ResourceScatter{_kind}", harmless=("dtype",))(_scatter(f"TensorScatter{_kind}", True))
 
 
 @tf("ResourceStridedSliceAssign")
@@ -97,8 +96,8 @@ def resource_strided_slice_assign(
     end_mask: int = 0, ellipsis_mask: int = 0, new_axis_mask: int = 0, shrink_axis_mask: int = 0
 ) -> None:  # fmt: skip
     """Write a slice of a variable."""
-    masks = (begin_mask, end_mask, ellipsis_mask, new_axis_mask, shrink_axis_mask)
-    variable.assign(b, index.strided_slice_update(b, variable.read(b), begin, end, strides, x, *masks))
+    masks = index.Masks(begin_mask, end_mask, ellipsis_mask, new_axis_mask, shrink_axis_mask)
+    variable.assign(b, index.strided_slice_update(b, variable.read(b), begin, end, strides, x, masks))
 
 
 @tf("RestoreV2")
