@@ -151,6 +151,15 @@ def test_a_rule_needs_a_drawing():
         rule(P(Relu))(lambda b, root: None)
 
 
+@pytest.mark.parametrize("name", ["b", "root"])
+def test_a_pattern_does_not_take_the_names_of_the_arguments(name):
+    def build(b, root):
+        """relu(x) -> x"""
+
+    with pytest.raises(TypeError, match="names an operand b or root"):
+        rule(P(Relu, P(Neg, Arg(name))))(build)
+
+
 def test_quantized_nodes_are_left_alone_unless_the_rule_says_so():
     text = """graph main(x: i8[2] q(scales=(0.5), zero_points=(3))) -> (y) {
       a: i8[2] q(scales=(0.5), zero_points=(-3)) = Neg(x)

@@ -179,7 +179,7 @@ def test_graphs_that_rewriting_makes_are_rewritten_too():
       y: f32[2] = If(p, x, const f32[2] [0, 0]) {then_subgraph_index=@shifted, else_subgraph_index=@same}
     }
     graph shifted(x: f32[2], c: f32[2]) -> (y) {
-      s: f32[2] = Add(x, c)
+      s: f32[2] = Sub(x, c)
       t: f32[2] = Add(s, s)
       y: f32[2] = Relu(t)
     }

@@ -208,9 +208,18 @@ def rule(pattern: P, *, quantized: bool = False) -> Callable[[Callable[..., Any]
         drawing = " ".join((build.__doc__ or "").split())
         if "->" not in drawing:
             raise TypeError(f"the docstring of rule {build.__name__} does not draw `before -> after`")
+        if {"b", "root"} & set(_names(pattern)):
+            raise TypeError(f"the pattern of rule {build.__name__} names an operand b or root")
         return Rule(build.__name__, drawing, pattern, build, quantized)
 
     return wrap
+
+
+def _names(pattern: P | Arg | None) -> list[str]:
+    if pattern is None:
+        return []
+    inner = pattern.operands if isinstance(pattern, P) else ()
+    return [pattern.name, *(name for operand in inner for name in _names(operand))]
 
 
 class Applied(Counter[str]):

@@ -208,7 +208,7 @@ def fold_constant_behind_sum(b: Builder, root: Node, base: Node, y: Value, c: Va
     if vector is None or y.is_const or root.output.type.shape != shape or y.type.shape != shape:
         return no("the constant does not lie along the channels")
     biased = _fold(b, base, base, None, np.ones_like(vector), vector)
-    return biased if isinstance(biased, No) else b(root.op, biased, y)  # type: ignore[no-any-return]
+    return biased if isinstance(biased, No) else b(root.op, biased, y)
 
 
 def _negate(b: Builder, root: Node, base: Node, view: Node | None) -> Value | No:

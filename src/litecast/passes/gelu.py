@@ -14,7 +14,7 @@ from litecast.passes.idiom import is_scalar
 
 __all__ = ["EXACT_GELU"]
 
-NONE = {"fused_activation_function": Activation.NONE}
+NONE: dict[str, Any] = {"fused_activation_function": Activation.NONE}
 HALF, ONE = Const("half", is_scalar(0.5)), Const("one", is_scalar(1.0))
 ROOT, MINUS_ROOT = Const("scale", is_scalar(0.5**0.5)), Const("scale", is_scalar(-(0.5**0.5)))
 DIVISOR = Const("scale", is_scalar(2.0**0.5))
