@@ -322,6 +322,57 @@ def test_padded_non_max_suppression(op):
     check(select, Spec((20, 4)), Spec((20,)), inputs=[boxes(20), scores])
 
 
+@pytest.mark.parametrize("op", ["NonMaxSuppressionV3", "NonMaxSuppressionV4", "NonMaxSuppressionV5"])
+@pytest.mark.parametrize("iou", [0.0, 0.5])
+def test_overlaps_at_the_threshold(op, iou):
+    """TensorFlow suppresses above the threshold, LiteRT's kernel from it on."""
+    rest = {"score_threshold": 0.0} | ({"soft_nms_sigma": 0.0} if op == "NonMaxSuppressionV5" else {})
+    corners = np.float32([[0, 0, 1, 1], [0, 0, 1, 1], [2, 2, 3, 3], [0, 0, 1, 2]])
+
+    def select(boxes, scores, iou):
+        kernel = getattr(raw, op)
+        found = kernel(boxes=boxes, scores=scores, max_output_size=4, iou_threshold=iou, **rest)
+        return found if op == "NonMaxSuppressionV3" else found.selected_indices
+
+    inputs = [corners, np.float32([0.9, 0.8, 0.7, 0.6])]
+    check(lambda x, y: select(x, y, iou), Spec((4, 4)), Spec((4,)), inputs=inputs)
+    check(select, Spec((4, 4)), Spec((4,)), Spec(()), inputs=[*inputs, np.float32(iou)])
+
+
+def test_suppressing_nothing_is_refused():
+    with pytest.raises(UnsupportedError, match=r"use tf\.math\.top_k"):
+        trace(
+            lambda x, y: raw.NonMaxSuppressionV2(boxes=x, scores=y, max_output_size=4, iou_threshold=1.0),
+            Spec((4, 4)),
+            Spec((4,)),
+        )
+
+
+@pytest.mark.parametrize("sizes", [(5, 12), (10, 100), (3, 4)])
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("rest", [{}, {"pad_per_class": True}, {"clip_boxes": False}], ids=str)
+def test_combined_non_max_suppression(sizes, shared, rest):
+    classes = 3
+    rng = np.random.default_rng(6)
+    corners = np.stack([boxes(16 * (1 if shared else classes)).reshape(16, -1, 4) * 1.2 for _ in range(2)])
+
+    def select(boxes, scores):
+        return list(
+            raw.CombinedNonMaxSuppression(
+                boxes=boxes,
+                scores=scores,
+                max_output_size_per_class=sizes[0],
+                max_total_size=sizes[1],
+                iou_threshold=0.3,
+                score_threshold=0.4,
+                **rest,
+            )
+        )
+
+    scores = rng.random((2, 16, classes)).astype(np.float32)
+    check(select, Spec(corners.shape), Spec(scores.shape), inputs=[corners, scores])
+
+
 # -- colours -----------------------------------------------------------------------------------------------
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 tf = pytest.importorskip("tensorflow")
+from litecast.errors import UnsupportedError  # noqa: E402
 from litecast.tflite.runtime import Runtime  # noqa: E402
 from litecast.tflite.writer import write  # noqa: E402
 from tests.frontend.tensorflow import harness  # noqa: E402
@@ -334,3 +335,128 @@ def test_channels_first_volumes(padding):
     check_compiled(
         lambda y: raw.Conv3DBackpropInputV2(input_sizes=x.shape, filter=w, out_backprop=y, **rest), y.numpy()
     )
+
+
+# -- what grappler fuses -----------------------------------------------------------------------------------
+
+
+def fused(op: str, operands: list, **attributes):
+    """Add a private operation of grappler's remapper, which has no Python function."""
+    from tensorflow.core.framework.attr_value_pb2 import AttrValue
+
+    def encode(value):
+        if isinstance(value, bool):
+            return AttrValue(b=value)
+        if isinstance(value, int):
+            return AttrValue(i=value)
+        if isinstance(value, float):
+            return AttrValue(f=value)
+        if isinstance(value, str):
+            return AttrValue(s=value.encode())
+        if all(isinstance(item, int) for item in value):
+            return AttrValue(list=AttrValue.ListValue(i=value))
+        return AttrValue(list=AttrValue.ListValue(s=[item.encode() for item in value]))
+
+    encoded = {name: encode(value) for name, value in attributes.items()}
+    kind = tf.float32.as_datatype_enum
+    encoded["T"] = AttrValue(type=kind)
+    extra = operands[2:]
+    encoded["num_args"] = AttrValue(i=len(extra))
+    if op == "_FusedConv2D":
+        encoded["TArgs"] = AttrValue(list=AttrValue.ListValue(type=[kind] * len(extra)))
+        encoded["num_host_args"] = AttrValue(i=0)
+    graph = tf.compat.v1.get_default_graph()
+    node = graph._create_op_internal(
+        op, list(map(tf.convert_to_tensor, operands)), [tf.float32], attrs=encoded, name=op.strip("_")
+    )
+    return node.outputs[0]
+
+
+def check_fused(function, plain, *shape: int) -> None:
+    """Compare with the unfused operations: TensorFlow has the fused kernels only where oneDNN is on."""
+    x = weights(*shape)
+    model, _ = trace(function, Spec(shape))
+    (ours,) = Runtime(write(model)).run([x]).values()
+    compare(ours, plain(x).numpy(), 1e-5, "")
+
+
+ACTIVATIONS = {
+    "": lambda x: x,
+    "Relu": tf.nn.relu,
+    "Relu6": tf.nn.relu6,
+    "Elu": tf.nn.elu,
+    "LeakyRelu": lambda x: tf.nn.leaky_relu(x, 0.3),
+    "Tanh": tf.nn.tanh,
+    "Sigmoid": tf.nn.sigmoid,
+    "GeluApproximate": lambda x: tf.nn.gelu(x, approximate=True),
+    "GeluExact": tf.nn.gelu,
+}
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_fused(name):
+    rest = {"fused_ops": ["BiasAdd", name] if name else ["BiasAdd"], "leakyrelu_alpha": 0.3}
+    after = ACTIVATIONS[name]
+    w, bias = weights(4, 5), weights(5)
+    check_fused(
+        lambda x: fused("_FusedMatMul", [x, w, bias], transpose_a=True, **rest),
+        lambda x: after(tf.matmul(x, w, transpose_a=True) + bias),
+        *(4, 3),
+    )
+    window = {"strides": [1, 1, 1, 1], "padding": "SAME"}
+    w, bias = weights(3, 3, 3, 4), weights(4)
+    check_fused(
+        lambda x: fused("_FusedConv2D", [x, w, bias], **window, **rest),
+        lambda x: after(raw.Conv2D(input=x, filter=w, **window) + bias),
+        *(2, 6, 6, 3),
+    )
+    many = weights(12)
+    check_fused(
+        lambda x: fused("_FusedDepthwiseConv2dNative", [x, w, many], **window, **rest),
+        lambda x: after(raw.DepthwiseConv2dNative(input=x, filter=w, **window) + many),
+        *(2, 6, 6, 3),
+    )
+
+
+def test_fused_batch_norm():
+    window = {"strides": [1, 1, 1, 1], "padding": "SAME"}
+    w = weights(3, 3, 3, 4)
+    norm = {"epsilon": 0.01, "is_training": False}
+    check_fused(
+        lambda x: fused(
+            "_FusedConv2D",
+            [x, w, *vectors(4).values()],
+            epsilon=0.01,
+            fused_ops=["FusedBatchNorm", "Relu"],
+            **window,
+        ),
+        lambda x: tf.nn.relu(
+            raw.FusedBatchNormV3(x=raw.Conv2D(input=x, filter=w, **window), **vectors(4), **norm).y
+        ),
+        *(2, 6, 6, 3),
+    )
+
+
+# -- what is refused ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("function", "dtype", "message"),
+    [
+        (
+            lambda x: tf.nn.conv2d(x, weights(3, 3, 4, 4, dtype="float64"), 1, "SAME"),
+            "float64",
+            "float32 only",
+        ),
+        (lambda x: tf.nn.conv2d(x, weights(3, 3, 4, 4, dtype="int32"), 1, "SAME"), "int32", "float32 only"),
+        (
+            lambda x: raw.DepthToSpace(input=x, block_size=2, data_format="NCHW_VECT_C"),
+            "int8",
+            "NCHW_VECT_C has no lowering",
+        ),
+    ],
+)
+def test_refused(function, dtype, message):
+    shape = (1, 4, 4, 4, 4) if dtype == "int8" else (1, 4, 4, 4)
+    with pytest.raises(UnsupportedError, match=message):
+        trace(function, Spec(shape, dtype))

@@ -13,8 +13,9 @@ from litecast.frontend.tensorflow.ops.layout import Layout
 from litecast.ir.builder import Builder
 from litecast.ir.graph import Value
 from litecast.lib import array, image, resample
+from litecast.lib.boxes import combined_suppression, suppress, suppress_softly
 from litecast.lib.nn import in_float32
-from litecast.ops import Add, Floor, Maximum, Minimum, Mul, NonMaxSuppressionV4, NonMaxSuppressionV5, Sub
+from litecast.ops import Add, Floor, Maximum, Minimum, Mul, Sub
 
 # -- resizing --------------------------------------------------------------------------------------------
 
@@ -39,7 +40,7 @@ def _static(op: str, value: Value, what: str) -> list[Any]:
         raise UnsupportedError(
             Unsupported(op, f"{what} is not constant", hint=f"make {what} and the input's shape static")
         )
-    return list(value.array().tolist())
+    return list(np.ravel(value.array()).tolist())
 
 
 def _sizes(op: str, x: Value, size: Value) -> list[tuple[int, int]]:
@@ -237,7 +238,7 @@ def non_max_suppression_v3(
     b: Builder, boxes: Value, scores: Value, count: Value, iou: Value, threshold: Value | None = None
 ) -> Value:
     least = b.const(np.float32(-np.inf)) if threshold is None else threshold
-    return _first(b, *b(NonMaxSuppressionV4(), boxes, scores, count, iou, least))
+    return _first(b, *suppress(b, boxes, scores, count, iou, least))
 
 
 @tf("NonMaxSuppressionV4", harmless=("T_threshold",))
@@ -251,7 +252,7 @@ def non_max_suppression_v4(
     *,
     pad_to_max_output_size: bool = False,
 ) -> tuple[Value, Value]:
-    indices, valid = b(NonMaxSuppressionV4(), boxes, scores, count, iou, threshold)
+    indices, valid = suppress(b, boxes, scores, count, iou, threshold)
     return (indices if pad_to_max_output_size else _first(b, indices, valid)), valid
 
 
@@ -267,7 +268,25 @@ def non_max_suppression_v5(
     *,
     pad_to_max_output_size: bool = False,
 ) -> tuple[Value, ...]:
-    *selected, valid = b(NonMaxSuppressionV5(), boxes, scores, count, iou, threshold, sigma)
+    *selected, valid = suppress_softly(b, boxes, scores, count, iou, threshold, sigma)
     if not pad_to_max_output_size:
         selected = [_first(b, values, valid) for values in selected]
     return (*selected, valid)
+
+
+@tf("CombinedNonMaxSuppression")
+def combined_non_max_suppression(
+    b: Builder,
+    boxes: Value,
+    scores: Value,
+    per_class: Value,
+    total: Value,
+    iou: Value,
+    threshold: Value,
+    *,
+    op: str,
+    pad_per_class: bool = False,
+    clip_boxes: bool = True,
+) -> tuple[Value, ...]:
+    (limit,), (size,) = (_static(op, value, "its output size") for value in (per_class, total))
+    return combined_suppression(b, boxes, scores, limit, size, iou, threshold, pad_per_class, clip_boxes)
