@@ -187,6 +187,8 @@ def test_round_trips(row: Case) -> None:
 
 
 BAD = [
+    (ops.Atan2(), (f32(2, 3), f32(3)), "of one rank"),
+    (ops.StablehloAnd(), (i32(2), i32("one")), "must agree"),
     (ops.Add(), (f32(2), i32(2)), "different element types"),
     (ops.Add(), (f32(2), f32(3)), "do not broadcast"),
     (ops.Add(Activation.TANH), (f32(2), f32(2)), "ignores the fused activation"),

@@ -263,12 +263,20 @@ class SquaredDifference(Binary, code=99, options="SquaredDifferenceOptions"):
         return np.square(np.subtract(x, y))
 
 
+class SameShape(Binary):
+    """A binary operation whose kernel does not broadcast; where it does not refuse, it reads out of bounds."""
+
+    max_broadcast_rank = 0
+
+    def infer(self, x: Value, y: Value) -> Inferred:
+        return TensorType(same_dtype(x, y), merge_shapes((x.type.shape, y.type.shape), "the operands"))
+
+
 @dataclass(frozen=True)
-class Atan2(Binary, code=156, options="ATan2Options"):
-    """The angle of the point (y, x); the kernel does not broadcast (atan2.cc, Prepare: HaveSameShapes)."""
+class Atan2(SameShape, code=156, options="ATan2Options"):
+    """The angle of the point (y, x); operands of one shape (atan2.cc; LiteRT 2.3 does not check it)."""
 
     kernels = types("f32 f64 f16 bf16")  # atan2.cc
-    max_broadcast_rank = 0
 
 
 @dataclass(frozen=True)
@@ -290,11 +298,10 @@ class RightShift(Binary, code=161, options="RightShiftOptions"):
 
 
 @dataclass(frozen=True)
-class StablehloAnd(Binary, code=176):
+class StablehloAnd(SameShape, code=176):
     """The bits that both have (for booleans: and); operands of one shape (stablehlo_elementwise.h)."""
 
     kernels = types("bool i8 u8 i16 u16 i32 u32 i64 u64")  # stablehlo_elementwise.h
-    max_broadcast_rank = 0
     commutative = True
 
     def eval(self, x: Array, y: Array) -> Array:
