@@ -264,7 +264,7 @@ class SquaredDifference(Binary, code=99, options="SquaredDifferenceOptions"):
 
 
 class SameShape(Binary):
-    """A binary operation whose kernel does not broadcast; where it does not refuse, it reads out of bounds."""
+    """A binary operation whose kernel does not broadcast; unless it refuses, it reads out of bounds."""
 
     max_broadcast_rank = 0
 
