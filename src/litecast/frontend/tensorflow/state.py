@@ -56,6 +56,7 @@ class Variable:
 
     def assign(self, b: Builder, value: Value) -> None:
         """Write the contents (while initialisers run: set the initial value)."""
+        self.tracer.note_write(self)
         if self.tracer.initialising:
             if not value.is_const:
                 raise ConvertError(f"the initial value of variable {self.name} is not a constant")

@@ -7,13 +7,15 @@ the graph. Nodes run on demand from the outputs and the side effects of a functi
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from litecast.errors import ConvertError, InferenceError, InternalError, Unsupported, UnsupportedError
 from litecast.frontend.tensorflow.attributes import Attributes, FunctionRef, output_arities
+from litecast.frontend.tensorflow.frame import DROPPED, Frame, node_name
+from litecast.frontend.tensorflow.functionalize import JOINS, flow_of, guard, outermost
 from litecast.frontend.tensorflow.importer import tf
 from litecast.frontend.tensorflow.state import Variable
 from litecast.ir.builder import Builder, Runner
@@ -21,27 +23,12 @@ from litecast.ir.graph import Graph, Loc, Node, Value
 from litecast.ir.types import DType, Sym, TensorType
 from litecast.ops.custom import Opaque
 
-__all__ = ["DROPPED", "Frame", "Function", "Tracer"]
+__all__ = ["DROPPED", "Frame", "Function", "Tracer", "node_name"]
 
-DROPPED = frozenset(
-    "Assert Print PrintV2 DebugIdentityV2 SaveV2 SaveSlices Save MergeV2Checkpoints TensorSummaryV2 ScalarSummary".split()
-)
-"""Operations whose effect is outside the model's results; neither they nor what only they need is traced."""
-
-TAKES_REFERENCE = frozenset({"Assign", "AssignAdd", "AssignSub", "IsVariableInitialized", "RefIdentity"})
+TAKES_REFERENCE = frozenset({"Assign", "AssignAdd", "AssignSub", "IsVariableInitialized", "RefIdentity"}) | {
+    f"Ref{name}" for name in ("Switch", "Enter", "NextIteration")
+} | JOINS
 """TensorFlow 1 operations on the variable itself; any other one reads the variable that it is given."""
-
-
-@dataclass
-class Frame:
-    """One activation of a graph or function: its nodes, and what each has produced so far."""
-
-    nodes: Mapping[str, Any]
-    arguments: dict[str, Any] = field(default_factory=dict)
-    attributes: Mapping[str, Any] = field(default_factory=dict)
-    prefix: str = ""
-    parents: tuple[Loc, ...] = ()
-    results: dict[str, list[Any]] = field(default_factory=dict)
 
 
 class Tracer:
@@ -65,6 +52,8 @@ class Tracer:
         self.missing: list[Unsupported] = []
         self.initialising = False
         self.retrace = False
+        self.speculative = False
+        self.writes = 0
         self._bodies: dict[str, Mapping[str, Any]] = {}
         self._tainted: dict[int, Any] = {}
 
@@ -72,26 +61,26 @@ class Tracer:
 
     def evaluate(self, b: Builder, frame: Frame, references: Sequence[str], effects: Iterable[str] = ()) -> list[Any]:
         """Run what the side effects and the referenced tensors need, and return the tensors."""
-        targets = [*effects, *(node_name(reference) for reference in references)]
-        self._run(b, frame, [name for name in targets if name not in frame.arguments])
+        targets = [*outermost(frame, references, effects), *(node_name(reference) for reference in references)]
+        frame.targets = [name for name in targets if name not in frame.arguments]
+        self._run(b, frame, frame.targets)
         return [self.lookup(frame, reference) for reference in references]
 
     def lookup(self, frame: Frame, reference: str) -> Any:
         """Return a tensor by reference: `node`, `node:2` (graph) or `node:output_arg:0` (function)."""
-        name, _, rest = reference.partition(":")
+        name = node_name(reference)
         if name in frame.arguments and name not in frame.results:
             return frame.arguments[name]
-        outputs = frame.results[name]
-        if not rest:
-            position = 0
-        elif ":" not in rest:
-            position = int(rest)
-        else:
-            argument, _, index = rest.partition(":")
-            position = self._offset(frame.nodes[name], argument, frame) + int(index)
+        outputs, position = frame.results[name], self.position(frame, reference)
         if position >= len(outputs):
             raise InternalError(f"{reference}: the importer of {frame.nodes[name].op} gave {len(outputs)} outputs")
         return outputs[position]
+
+    def position(self, frame: Frame, reference: str) -> int:
+        """Return which output of its node a reference means."""
+        name, _, rest = reference.partition(":")
+        argument, _, index = rest.rpartition(":")
+        return (self._offset(frame.nodes[name], argument, frame) if argument else 0) + int(index or 0)
 
     def _offset(self, node: Any, argument: str, frame: Frame) -> int:
         definition = self.op_defs.get(node.op)
@@ -109,7 +98,7 @@ class Tracer:
 
     def _run(self, b: Builder, frame: Frame, targets: Sequence[str]) -> None:
         stack = list(reversed(targets))
-        expanded: set[str] = set()
+        asked: dict[str, set[str]] = {}
         while stack:
             name = stack[-1]
             if name in frame.results:
@@ -118,30 +107,36 @@ class Tracer:
             node = frame.nodes.get(name)
             if node is None:
                 raise ConvertError(f"the graph refers to a node {name!r} that it does not have")
-            pending = [] if node.op in DROPPED else [
-                dependency
-                for dependency in map(node_name, node.input)
-                if dependency not in frame.results and dependency not in frame.arguments
-            ]
+            pending = [dependency for dependency in self._needs(frame, node) if not frame.has(dependency)]
             if not pending:
                 stack.pop()
                 frame.results[name] = [] if node.op in DROPPED else self._node(b, frame, node)
-            elif name in expanded:
+            elif asked.get(name, set()).issuperset(pending):
                 raise UnsupportedError(_cycle(node, frame))
             else:
-                expanded.add(name)
+                asked.setdefault(name, set()).update(pending)
                 stack.extend(reversed(pending))
+
+    def _needs(self, frame: Frame, node: Any) -> list[str]:
+        if node.op in JOINS:
+            return flow_of(self, frame).needs(node)
+        return [] if node.op in DROPPED else [node_name(reference) for reference in node.input]
+
+    def _operands(self, frame: Frame, node: Any) -> list[Any]:
+        if node.op in JOINS:
+            return flow_of(self, frame).operands(node)
+        return [self.lookup(frame, reference) for reference in node.input if not reference.startswith("^")]
 
     def _node(self, b: Builder, frame: Frame, node: Any) -> list[Any]:
         inside = node.name.startswith(frame.prefix)  # a loop's body repeats the whole path
         loc = Loc(node.name if inside else frame.prefix + node.name, node.op, frame.parents)
-        inputs = [self.lookup(frame, reference) for reference in node.input if not reference.startswith("^")]
+        inputs = self._operands(frame, node)
         attributes = Attributes(node, self.op_defs.get(node.op), frame.attributes, self)
         start, known = len(b.nodes), len(self.missing)
         follows = any(id(x) in self._tainted for x in inputs)
-        with b.at(loc):
+        with b.at(loc), guard(self, frame, node):
             try:
-                results = self._import(b, node, inputs, attributes)
+                results = self._import(b, frame, node, inputs, attributes)
             except UnsupportedError as error:
                 if tf.find(node.op) is None or not (follows or len(self.missing) > known):
                     self.missing += [_placed(item, loc) for item in error.items]
@@ -155,12 +150,12 @@ class Tracer:
         _name_results(results, loc, b.nodes[start:])
         return results
 
-    def _import(self, b: Builder, node: Any, inputs: Sequence[Any], attributes: Attributes) -> list[Any]:
+    def _import(self, b: Builder, frame: Frame, node: Any, inputs: Sequence[Any], attributes: Attributes) -> list[Any]:
         importer = tf.find(node.op)
         if node.op not in TAKES_REFERENCE:
             inputs = [x.read(b) if isinstance(x, Variable) and x.reference else x for x in inputs]
         if importer is not None:
-            context = {"tracer": self, "node": node, "op": node.op}
+            context = {"tracer": self, "frame": frame, "node": node, "op": node.op}
             return as_list(importer(b, inputs, attributes, attributes.decode, context))
         if node.op in self.functions:
             return list(Function(self, FunctionRef(node.op, dict(node.attr)))(b, *inputs))
@@ -206,6 +201,18 @@ class Tracer:
             self._bodies[name] = {node.name: node for node in self.functions[name].node_def}
         return self._bodies[name]
 
+    def note_write(self, variable: Variable) -> None:
+        """Count a write; UnsupportedError where it would run whatever a TensorFlow 1 decision says."""
+        if self.speculative:
+            raise UnsupportedError(
+                Unsupported(
+                    "Switch",
+                    f"variable {variable.name} is written under a decision that nothing merges, so it cannot be ordered",
+                    hint="export the model with TensorFlow 2 control flow (tf.compat.v1.enable_control_flow_v2())",
+                )
+            )
+        self.writes += 1
+
     def variable(self, key: str, dtype: DType, shape: tuple[int | None, ...] | None) -> Variable:
         """Return the variable of that key (made on first use)."""
         if key not in self.variables:
@@ -228,11 +235,6 @@ class Function:
     def name(self) -> str:
         """The name in the function library."""
         return self.reference.name
-
-
-def node_name(reference: str) -> str:
-    """Return the node of a tensor or control reference."""
-    return reference.lstrip("^").partition(":")[0]
 
 
 def as_list(results: Any) -> list[Any]:
@@ -269,7 +271,7 @@ def _placed(item: Unsupported, loc: Loc) -> Unsupported:
 def _cycle(node: Any, frame: Frame) -> Unsupported:
     return Unsupported(
         node.op,
-        "the graph has a cycle: a TensorFlow 1 loop (Enter, Merge, Switch, NextIteration)",
+        "the graph has a cycle that is no TensorFlow 1 loop as tf.while_loop makes it",
         frame.prefix + node.name,
         "export the model with TensorFlow 2 control flow (tf.compat.v1.enable_control_flow_v2())",
     )

@@ -4,6 +4,7 @@ from litecast.frontend.tensorflow.ops import (  # noqa: F401
     activation,
     array,
     compare,
+    control_flow,
     core,
     image,
     index,
@@ -16,4 +17,5 @@ from litecast.frontend.tensorflow.ops import (  # noqa: F401
     reduce,
     signal,
     state,
+    tensor_array,
 )

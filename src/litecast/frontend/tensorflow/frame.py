@@ -1,0 +1,56 @@
+"""One activation of a graph or function, and the operations that tracing leaves out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from litecast.ir.graph import Loc
+
+if TYPE_CHECKING:
+    from litecast.frontend.tensorflow.functionalize import ControlFlow
+
+__all__ = ["DROPPED", "Frame", "node_name"]
+
+DROPPED = frozenset(
+    [
+        "Assert",
+        "Print",
+        "PrintV2",
+        "DebugIdentityV2",
+        "SaveV2",
+        "SaveSlices",
+        "Save",
+        "MergeV2Checkpoints",
+        "TensorSummaryV2",
+        "ScalarSummary",
+    ]
+)
+"""Operations whose effect is outside the model's results; neither they nor what only they need is traced."""
+
+
+@dataclass
+class Frame:
+    """One activation of a graph or function: its nodes, and what each has produced so far.
+
+    `targets` are the nodes that it is evaluated for, `flow` its TensorFlow 1 control flow (None: none met yet).
+    """
+
+    nodes: Mapping[str, Any]
+    arguments: dict[str, Any] = field(default_factory=dict)
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    prefix: str = ""
+    parents: tuple[Loc, ...] = ()
+    results: dict[str, list[Any]] = field(default_factory=dict)
+    targets: Sequence[str] = ()
+    flow: ControlFlow | None = None
+
+    def has(self, name: str) -> bool:
+        """Whether a node or argument has its value."""
+        return name in self.results or name in self.arguments
+
+
+def node_name(reference: str) -> str:
+    """Return the node of a tensor or control reference."""
+    return reference.lstrip("^").partition(":")[0]
