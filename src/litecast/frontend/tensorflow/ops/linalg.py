@@ -6,6 +6,7 @@ from typing import Any
 
 from litecast.frontend.tensorflow.importer import tf
 from litecast.ir.builder import Builder
+from litecast.ir.types import DType
 from litecast.lib import array, complex as complexes, linalg
 
 
@@ -14,15 +15,19 @@ def mat_mul(b: Builder, x: Any, y: Any, *, transpose_a: bool = False, transpose_
     return linalg.matmul(b, x, y, transpose_a, transpose_b)
 
 
-@tf("BatchMatMul", "BatchMatMulV2")
-def batch_mat_mul(b: Builder, x: Any, y: Any, *, adj_x: bool = False, adj_y: bool = False, grad_x: bool = False, grad_y: bool = False) -> Any:
+@tf("BatchMatMul", "BatchMatMulV2", harmless=("grad_x", "grad_y"))
+def batch_mat_mul(b: Builder, x: Any, y: Any, *, adj_x: bool = False, adj_y: bool = False) -> Any:
     """`adj` is the adjoint: complex operands are conjugated too."""
-    x, y = (complexes.conj(b, complexes.as_complex(b, z)) if adj and z.dtype.is_complex else z for z, adj in ((x, adj_x), (y, adj_y)))
-    return linalg.matmul(b, x, y, adj_x, adj_y)
+    left, right = _adjoint(b, x, adj_x), _adjoint(b, y, adj_y)
+    return linalg.matmul(b, left, right, adj_x, adj_y)
 
 
-@tf("BatchMatMulV3")
-def batch_mat_mul_v3(b: Builder, x: Any, y: Any, *, Tout: Any, adj_x: bool = False, adj_y: bool = False) -> Any:  # noqa: N803
+def _adjoint(b: Builder, x: Any, adjoint: bool) -> Any:
+    return complexes.conj(b, complexes.as_complex(b, x)) if adjoint and x.dtype.is_complex else x
+
+
+@tf("BatchMatMulV3", harmless=("Ta", "Tb", "grad_x", "grad_y"))
+def batch_mat_mul_v3(b: Builder, x: Any, y: Any, *, Tout: DType, adj_x: bool = False, adj_y: bool = False) -> Any:  # noqa: N803
     """The operands' element types may differ from the result's, in which the products are summed."""
     return linalg.matmul(b, array.cast(b, x, Tout), array.cast(b, y, Tout), adj_x, adj_y)
 
