@@ -14,7 +14,7 @@ from litecast.errors import Unsupported, UnsupportedError
 from litecast.ir.builder import Builder, Composite
 from litecast.ir.graph import Value
 from litecast.ir.types import Dim, DType, product
-from litecast.lib import array
+from litecast.lib import array, math
 from litecast.lib.windows import Spec, extent, pad, resolve
 from litecast.ops import (
     Abs,
@@ -352,7 +352,7 @@ def per_channel(b: Builder, vector: Value, rank: int, axis: int) -> Value:
 
 def add_channels(b: Builder, x: Value, bias: Value, axis: int = -1) -> Value:
     """Add one number per channel."""
-    result: Value = b(Add(), x, per_channel(b, bias, x.rank, axis))
+    result: Value = math.apply(b, Add(), x, per_channel(b, bias, x.rank, axis))
     return result
 
 
@@ -372,7 +372,7 @@ def batch_norm(
         mean, variance, scale, offset = vectors
         factor = b(Mul(), b(Rsqrt(), b(Add(), variance, epsilon)), scale)
         shift = b(Sub(), offset, b(Mul(), mean, factor))
-        scaled = b(Mul(), x, per_channel(b, factor, x.rank, axis))
+        scaled = math.apply(b, Mul(), x, per_channel(b, factor, x.rank, axis))
         return add_channels(b, scaled, shift, axis)
 
     return in_float32(b, compute, x, mean, variance, scale, offset)

@@ -70,6 +70,38 @@ def test_conv2d_with_a_computed_filter():
     )
 
 
+def test_conv2d_with_a_filter_of_unknown_size():
+    check(
+        lambda x, w: raw.Conv2D(input=x, filter=w, strides=[1, 2, 2, 1], padding="SAME"),
+        Spec((1, 6, 6, 3)),
+        Spec((3, 3, 3, None)),
+    )
+
+
+@pytest.mark.parametrize("groups", [2, 4])
+def test_grouped_conv2d_with_a_computed_filter(groups):
+    check(
+        lambda x, w: raw.Conv2D(input=x, filter=w, strides=[1, 1, 1, 1], padding="VALID"),
+        Spec((None, 6, 6, 4)),
+        Spec((3, 3, 4 // groups, 8)),
+    )
+
+
+def test_other_convolutions_with_computed_filters():
+    window = {"strides": [1, 2, 2, 1], "padding": "SAME"}
+    image, w = Spec((None, 6, 6, 3)), Spec((3, 3, 3, 4))
+    check(lambda x, w: raw.DepthwiseConv2dNative(input=x, filter=w, **window), image, w)
+    check(
+        lambda x, w: raw.Conv2DBackpropInput(input_sizes=(2, 12, 11, 3), filter=w, out_backprop=x, **window),
+        Spec((2, 6, 6, 4)),
+        w,
+    )
+    volume = {"strides": [1, 1, 2, 1, 1], "padding": "SAME"}
+    check(
+        lambda x, w: raw.Conv3D(input=x, filter=w, **volume), Spec((None, 4, 5, 6, 2)), Spec((2, 3, 3, 2, 4))
+    )
+
+
 def test_conv2d_in_half_precision():
     w = weights(3, 3, 3, 4, dtype="float16")
     check(
@@ -145,6 +177,16 @@ def test_conv2d_backprop_input(row):
     )
 
 
+def test_conv2d_backprop_input_of_two_sizes():
+    w = weights(3, 3, 4, 3)
+    check(
+        lambda x: raw.Conv2DBackpropInput(
+            input_sizes=(8, 10), filter=w, out_backprop=x, strides=[1, 2, 2, 1], padding="SAME"
+        ),
+        Spec((None, 4, 5, 3)),
+    )
+
+
 def test_conv2d_backprop_input_of_unknown_size():
     w = weights(3, 3, 4, 2)
 
@@ -183,6 +225,16 @@ def test_bias_add(rank, data_format):
     shape = (None, 3, 4, 2, 3)[:rank]
     channels = shape[1 if data_format == "NCHW" else -1]
     check(lambda x: raw.BiasAdd(value=x, bias=weights(channels), data_format=data_format), Spec(shape))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "int32", "int64", "int16", "uint8", "int8"])
+def test_bias_add_of_every_type(dtype):
+    check(
+        lambda x, bias: raw.BiasAdd(value=x, bias=bias),
+        Spec((2, 3, 4), dtype),
+        Spec((4,), dtype),
+        tolerance=1e-2 if dtype.endswith("float16") else 0,
+    )
 
 
 def vectors(count: int) -> dict:
