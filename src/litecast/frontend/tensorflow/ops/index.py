@@ -143,6 +143,6 @@ def matrix_set_diag_v2(b: Builder, x: Any, diagonal: Any, k: Any, *, op: str, al
     return matrix.set_diagonals(b, x, diagonal, integers(k, "k", op), align)
 
 
-@tf("MatrixBandPart")
+@tf("MatrixBandPart", harmless=("Tindex",))
 def matrix_band_part(b: Builder, x: Any, lower: Any, upper: Any) -> Any:
     return matrix.band_part(b, x, lower, upper)

@@ -64,7 +64,7 @@ def segment(b: Builder, x: Any, ids: Any, *, op: str) -> Any:
     """As many segments as the largest number says: one more than the last id, for ids are sorted."""
     count = reduce.segment_count(b, ids)
     result = SORTED_SEGMENTS[op](b, x, ids, count)
-    return result if op in ("SegmentSum", "SegmentMean") else reduce.clear_empty(b, result, ids, count)
+    return reduce.clear_empty(b, result, ids, count) if op in ("SegmentMax", "SegmentMin") else result
 
 
 @tf("Bincount", "DenseBincount", harmless=("Tidx",))
