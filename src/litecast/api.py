@@ -216,9 +216,15 @@ def _compare(path: Path, reference: Source, tolerance: float) -> None:
 
 
 def save(model: Model, path: Source, *, conversion_metadata: bool = True) -> Path:
-    """Write a Model as a `.tflite`, whole or not at all, and return the path."""
+    """Write a Model as a `.tflite`, whole or not at all, and return the path.
+
+    Operations that only exist inside Litecast are expanded in the model itself; nothing else is optimised.
+    """
+    from litecast.passes import prepare
+    from litecast.tflite.runtime import evaluate
     from litecast.tflite.writer import write_to
 
+    prepare(model, evaluate)
     with replacing(path) as temporary, open(temporary, "w+b") as file:
         write_to(model, file, conversion_metadata=conversion_metadata)
     return Path(path)

@@ -217,7 +217,7 @@ _fresh = count(1)
 
 def fresh(stem: str) -> Sym:
     """Return an unknown dimension that equals no other; `stem` says what it counts (`fresh("selected")`)."""
-    return Sym(f"{stem}.{next(_fresh)}")
+    return Sym(f"{stem}.{next(_fresh):06d}")  # of one width, so that names sort as they were made
 
 
 Dim: TypeAlias = int | Sym

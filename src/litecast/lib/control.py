@@ -31,7 +31,7 @@ def while_loop(b: Builder, state: Sequence[Any], cond: Traced, body: Traced) -> 
     """
     if _runs_once(b, state, cond, body):
         return list(body(b, *state))
-    state = _materialize(b, state, body)
+    state = _materialize(b, _peeled(b, state, cond, body), body)
     leaves, types = _leaves(state), [leaf.type for leaf in _leaves(state)]
     for _ in range(ROUNDS):
         inner, results = _trace(b, "body", types, state, body, {})
@@ -63,13 +63,33 @@ def while_loop(b: Builder, state: Sequence[Any], cond: Traced, body: Traced) -> 
 def _runs_once(b: Builder, state: Sequence[Any], cond: Traced, body: Traced) -> bool:
     """Whether constants alone decide that the body runs exactly once (a recurrent layer on a single time step)."""
     probe = b.subgraph("probe", [])
-    verdict = cond(probe, *state)[0]
-    once = False
-    if verdict.is_const and verdict.array():
-        verdict = cond(probe, *body(probe, *state))[0]
-        once = bool(verdict.is_const and not verdict.array())
+    once = _holds(probe, cond, state) is True and _holds(probe, cond, body(probe, *state)) is False
     _discard(probe)
     return once
+
+
+def _holds(b: Builder, cond: Traced, state: Sequence[Any]) -> bool | None:
+    """Return a condition that constants decide, None for any other."""
+    (verdict,) = cond(b, *state)
+    return bool(verdict.array()) if verdict.is_const else None
+
+
+def _peeled(b: Builder, state: Sequence[Any], cond: Traced, body: Traced) -> Sequence[Any]:
+    """Return the state after one turn where a list starts empty: the runtime's loops refuse tensors of no element."""
+    if not any(isinstance(item, TensorList) and item.items == () for item in state):
+        return state
+    probe = b.subgraph("probe", [])
+    runs = _holds(probe, cond, state)
+    _discard(probe)
+    if runs is None:
+        raise UnsupportedError(
+            Unsupported(
+                "While",
+                "a list that starts empty grows in a loop whose first condition is only known at run time",
+                hint="give the TensorArray its size, or write its first element before the loop",
+            )
+        )
+    return body(b, *state) if runs else state
 
 
 def _discard(b: Builder) -> None:

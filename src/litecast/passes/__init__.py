@@ -18,10 +18,10 @@ from litecast.passes.fuse import FUSE
 from litecast.passes.gelu import EXACT_GELU
 from litecast.passes.idiom import IDIOM
 from litecast.passes.layout import LAYOUT
-from litecast.passes.legalize import LEGALIZE
+from litecast.passes.legalize import LEGALIZE, protect_loop_state
 from litecast.passes.window import WINDOW
 
-__all__ = ["PIPELINE", "Group", "optimize"]
+__all__ = ["PIPELINE", "Group", "optimize", "prepare"]
 
 Pass = Callable[[Model, Any], Applied]
 
@@ -53,6 +53,8 @@ PIPELINE: tuple[Group, ...] = (
     Group("fuse", (*SIMPLIFY, *LAYOUT, *DENSE, *IDIOM, *WINDOW, *FUSE)),
     # Scaled weights and shape vectors made above may be equal again.
     Group("share", walk=dedupe),
+    # Last: an identity reshape is the copy here, which the rules above would drop.
+    Group("protect", walk=protect_loop_state),
 )
 
 
@@ -61,4 +63,11 @@ def optimize(model: Model, run: Runner | None = None) -> Applied:
     applied = Applied()
     for group in PIPELINE:
         applied.merge(group.run(model, run))
+    return applied
+
+
+def prepare(model: Model, run: Runner | None = None) -> Applied:
+    """Make a model that is not optimised fit to be written, in place."""
+    applied = apply(model, LEGALIZE, run)
+    applied.merge(protect_loop_state(model, run))
     return applied

@@ -19,12 +19,10 @@ from litecast.frontend.tensorflow.proto import GraphDef, MetaGraphDef
 from litecast.frontend.tensorflow.tracer import Frame, Tracer, fresh_types, node_name
 from litecast.ir.builder import Builder
 from litecast.ir.graph import Graph, Model, Signature
-from litecast.ir.rewrite import apply
 from litecast.ir.verify import verify
 from litecast.lib.complex import Complex, as_complex, to_tensor
 from litecast.ops.custom import Custom, Flex, Opaque
-from litecast.passes import optimize
-from litecast.passes.legalize import LEGALIZE
+from litecast.passes import optimize, prepare
 from litecast.tflite.runtime import Runtime, evaluate
 from litecast.tflite.writer import write
 
@@ -81,7 +79,7 @@ def trace(function: Callable[..., Any], *specs: tf.TensorSpec, optimized: bool =
         verify(model)
         optimize(model, evaluate)
     else:
-        apply(model, LEGALIZE, evaluate)
+        prepare(model, evaluate)
     verify(model)
     return model, concrete
 

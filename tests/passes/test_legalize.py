@@ -1,0 +1,41 @@
+"""What the runtime's loops get wrong is avoided."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from litecast.ir.graph import Model
+from litecast.ir.text import parse_model
+from litecast.ops.control import overwritten
+from litecast.passes import optimize, prepare
+from litecast.tflite.runtime import Runtime
+from litecast.tflite.writer import write
+
+SWAP = """
+signature main = main(x, y) -> (p, q)
+graph main(x: f32[{dim}], y: f32[{dim}]) -> (p, q) {{
+  i: i32[], p: f32[{dim}], q: f32[{dim}] = While(const i32[] 0, x, y)
+    {{cond_subgraph_index=@cond, body_subgraph_index=@body}}
+}}
+graph cond(i: i32[], a: f32[{dim}], b: f32[{dim}]) -> (t) {{
+  t = Less(i, const i32[] 3)
+}}
+graph body(i: i32[], a: f32[{dim}], b: f32[{dim}]) -> (j, s, a) {{
+  j = Add(i, const i32[] 1)
+  s = Add(a, b)
+}}
+"""
+
+
+@pytest.mark.parametrize("dim", ["2", "n"])
+@pytest.mark.parametrize("passes", [prepare, optimize])
+def test_loop_variables_keep_their_values(dim, passes):
+    model = parse_model(SWAP.format(dim=dim))
+    assert isinstance(model, Model)
+    passes(model)
+    (body,) = (graph for graph in model.all_graphs() if graph.name == "body")
+    assert not overwritten(body)
+    found = Runtime(write(model)).run([np.float32([1, 2]), np.float32([10, 20])])
+    np.testing.assert_array_equal(found["p"], [23, 46])  # the Fibonacci sequence from 10, 1
+    np.testing.assert_array_equal(found["q"], [12, 24])
