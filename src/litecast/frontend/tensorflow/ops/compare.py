@@ -10,9 +10,11 @@ import numpy as np
 from litecast import ops
 from litecast.frontend.tensorflow.importer import tf
 from litecast.ir.builder import Builder
+from litecast.ir.graph import Value
 from litecast.ir.op import Op
-from litecast.ir.types import same_dim
+from litecast.ir.types import TensorType, same_dim
 from litecast.lib import array, math
+from litecast.ops.dims import merge_shapes
 
 DIRECT: dict[str, Op] = {
     "Less": ops.Less(), "LessEqual": ops.LessEqual(), "Greater": ops.Greater(), "GreaterEqual": ops.GreaterEqual(),
@@ -61,7 +63,10 @@ def select(b: Builder, condition: Any, x: Any, y: Any) -> Any:
     """The first version: a vector chooses rows (the first axis), a scalar all."""
     if condition.rank == 1 and x.rank > 1:
         condition = array.reshape(b, condition, (condition.shape[0], *(1 for _ in range(x.rank - 1))))
-    return math.select(b, condition, x, y)
+    result = math.select(b, condition, x, y)
+    if isinstance(result, Value) and not result.is_const:  # nothing broadcasts: all three have the same rows
+        result.type = TensorType(result.dtype, merge_shapes((x.type.shape, y.type.shape), "the choices"))
+    return result
 
 
 @tf("Where")
