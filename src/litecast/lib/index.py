@@ -33,6 +33,9 @@ class Masks:
     shrink_axis: int = 0
 
 
+_NO_MASKS = Masks()
+
+
 @dataclass(frozen=True)
 class _Range:
     """What happens to one axis: from `begin` to `end` in steps, or (`shrink`) the one element at `begin`.
@@ -50,16 +53,24 @@ class _Range:
         return self.begin is None and self.end is None and self.stride == 1 and not self.shrink
 
 
-def strided_slice(b: Builder, x: Any, begin: Any, end: Any, strides: Any, masks: Masks = Masks()) -> Any:  # noqa: B008
+def strided_slice(b: Builder, x: Any, begin: Any, end: Any, strides: Any, masks: Masks = _NO_MASKS) -> Any:
     """Return x[begin:end:strides] with every mask of TensorFlow (tensorflow/core/util/strided_slice_op.cc).
 
     What selects everything is a reshape at most, what only cuts is SLICE; STRIDED_SLICE takes what is left.
     """
-    begin, end = (part if isinstance(part, Value) else b.const(np.asarray(part, np.int32)) for part in (begin, end))
+    begin, end = (
+        part if isinstance(part, Value) else b.const(np.asarray(part, np.int32)) for part in (begin, end)
+    )
     steps = strides.known if isinstance(strides, Value) else np.asarray(strides)
     if steps is None or not all(isinstance(step, (int, np.integer)) for step in steps):
         raise unsupported("StridedSlice", "the strides are not constant", "use constant strides")
-    ranges, new_axes = _dense(x, array.elements(begin, "StridedSlice"), array.elements(end, "StridedSlice"), [int(step) for step in steps], masks)
+    ranges, new_axes = _dense(
+        x,
+        array.elements(begin, "StridedSlice"),
+        array.elements(end, "StridedSlice"),
+        [int(step) for step in steps],
+        masks,
+    )
     ranges = [_closed(part, dim) for part, dim in zip(ranges, x.shape, strict=True)]
     result = _cut(b, x, ranges)
     return _with_new_axes(b, result, new_axes)
@@ -72,7 +83,9 @@ def _dense(
     ranges: list[_Range] = []
     new_axes: list[int] = []
     position = 0
-    inserted = sum(1 for bit in range(len(begin)) if _has(masks.new_axis, bit) and not _has(masks.ellipsis, bit))
+    inserted = sum(
+        1 for bit in range(len(begin)) if _has(masks.new_axis, bit) and not _has(masks.ellipsis, bit)
+    )
     explicit = len(begin) - inserted - (1 if masks.ellipsis else 0)
     for bit in range(len(begin)):
         if _has(masks.ellipsis, bit):
@@ -86,7 +99,9 @@ def _dense(
             ranges.append(_Range(begin[bit], shrink=True))
         else:
             open_begin, open_end = _has(masks.begin, bit), _has(masks.end, bit)
-            ranges.append(_Range(None if open_begin else begin[bit], None if open_end else end[bit], strides[bit]))
+            ranges.append(
+                _Range(None if open_begin else begin[bit], None if open_end else end[bit], strides[bit])
+            )
             position += 1
     if len(ranges) > x.rank:
         raise ValueError(f"{len(ranges)} indices for a tensor of rank {x.rank}")
@@ -99,7 +114,9 @@ def _has(mask: int, bit: int) -> bool:
 
 
 def _closed(part: _Range, dim: Dim) -> _Range:
-    """Simplify a range: open ends where they reach the ends, numbers counted from the front where that is known."""
+    """Simplify a range: open ends where they reach the ends, numbers counted from the front where that is
+    known.
+    """
     begin, end = part.begin, part.end
     if part.stride == 0:
         raise ValueError("a stride of a slice is 0")
@@ -125,7 +142,9 @@ def _closed(part: _Range, dim: Dim) -> _Range:
 
 
 def _cut(b: Builder, x: Any, ranges: Sequence[_Range]) -> Any:
-    """Apply the ranges: in one operation where the rank allows, else two axes at a time with the others merged."""
+    """Apply the ranges: in one operation where the rank allows, else two axes at a time with the others
+    merged.
+    """
     partial = [axis for axis, part in enumerate(ranges) if not part.is_whole]
     if not partial:
         return x
@@ -148,17 +167,31 @@ def _slice_once(b: Builder, x: Any, ranges: Sequence[_Range]) -> Any:
     if all(not part.shrink and part.stride == 1 and _is_plain(part) for part in ranges):
         begins = [part.begin or 0 for part in ranges]
         return array.slice(b, x, begins, [
-            -1 if part.end is None else max(0, part.end - begin) for part, begin in zip(ranges, begins, strict=True)
+            -1 if part.end is None else max(0, part.end - begin) for part,
+            begin in zip(ranges, begins, strict=True)
         ])  # fmt: skip
     masks = {
         "begin_mask": sum(1 << axis for axis, part in enumerate(ranges) if part.begin is None),
-        "end_mask": sum(1 << axis for axis, part in enumerate(ranges) if part.end is None and not part.shrink),
+        "end_mask": sum(
+            1 << axis for axis, part in enumerate(ranges) if part.end is None and not part.shrink
+        ),
         "shrink_axis_mask": sum(1 << axis for axis, part in enumerate(ranges) if part.shrink),
     }
-    begins = [_number(part.begin, 0) for part in ranges]
-    ends = [_after(start) if part.shrink else _number(part.end, 0) for part, start in zip(ranges, begins, strict=True)]
+    begins = [_number(part.begin) for part in ranges]
+    ends = [
+        _after(begin) if part.shrink else _number(part.end)
+        for part, begin in zip(ranges, begins, strict=True)
+    ]
+    if any(isinstance(number, (Element, Value)) for number in (*begins, *ends)):
+        # Vectors that are computed may be shorter than the rank, so that they can be the source's own.
+        while ranges[-1].is_whole:
+            ranges = ranges[:-1]
+    count = len(ranges)
     strides = np.array([part.stride for part in ranges], np.int32)
-    return b(ops.StridedSlice(**masks), x, array.vector(b, begins), array.vector(b, ends), strides)
+    masks = {name: mask & ((1 << count) - 1) for name, mask in masks.items()}
+    return b(
+        ops.StridedSlice(**masks), x, array.vector(b, begins[:count]), array.vector(b, ends[:count]), strides
+    )
 
 
 def _is_plain(part: _Range) -> bool:
@@ -166,15 +199,15 @@ def _is_plain(part: _Range) -> bool:
     return all(end is None or (isinstance(end, int) and end >= 0) for end in (part.begin, part.end))
 
 
-def _number(item: Any, default: int) -> Any:
-    if item is None:
-        return default
+def _number(item: Any) -> Any:
     return min(max(item, int(_INT32.min)), int(_INT32.max)) if isinstance(item, int) else item
 
 
 def _after(begin: Any) -> Any:
-    """Return an end for a shrunk axis; the kernel itself takes begin + 1, so any number serves where begin is not known."""
-    return begin + 1 if isinstance(begin, int) and begin != -1 else 0
+    """Return an end for an axis that goes: the kernel takes begin + 1 whatever it is
+    (strided_slice_logic.h).
+    """
+    return begin + 1 if isinstance(begin, int) and begin != -1 else None
 
 
 def _with_new_axes(b: Builder, x: Any, axes: Sequence[int]) -> Any:
@@ -190,7 +223,7 @@ def _with_new_axes(b: Builder, x: Any, axes: Sequence[int]) -> Any:
 
 
 def strided_slice_update(
-    b: Builder, x: Any, begin: Any, end: Any, strides: Any, update: Any, masks: Masks = Masks()  # noqa: B008
+    b: Builder, x: Any, begin: Any, end: Any, strides: Any, update: Any, masks: Masks = _NO_MASKS
 ) -> Any:
     """Return x with x[begin:end:strides] replaced by `update`, which has the shape of that slice.
 
@@ -199,12 +232,18 @@ def strided_slice_update(
     steps = strides.known
     if steps is None or any(step != 1 for step in steps):
         raise unsupported("StridedSliceAssign", "its steps are not 1", "assign the whole variable")
-    ranges, new_axes = _dense(x, array.elements(begin, "StridedSlice"), array.elements(end, "StridedSlice"), [int(step) for step in steps], masks)
+    ranges, new_axes = _dense(
+        x,
+        array.elements(begin, "StridedSlice"),
+        array.elements(end, "StridedSlice"),
+        [int(step) for step in steps],
+        masks,
+    )
     ranges = [_closed(part, dim) for part, dim in zip(ranges, x.shape, strict=True)]
     given = iter([dim for axis, dim in enumerate(update.shape) if axis not in new_axes])
     shape = [1 if part.shrink else next(given, 1) for part in ranges]
-    start = [_from_front(b, _number(part.begin, 0), dim) for part, dim in zip(ranges, x.shape, strict=True)]
-    return b(ops.DynamicUpdateSlice(), x, array.reshape(b, update, shape), _indices(b, start))
+    start = [_from_front(b, part.begin or 0, dim) for part, dim in zip(ranges, x.shape, strict=True)]
+    return b(ops.DynamicUpdateSlice(), x, array.reshape(b, update, shape), array.vector(b, start))
 
 
 def _from_front(b: Builder, item: Any, dim: Dim) -> Any:
@@ -213,11 +252,12 @@ def _from_front(b: Builder, item: Any, dim: Dim) -> Any:
         return item
     if isinstance(item, int):
         return item + dim
-    behind = b(ops.Add(), item, b.dim(dim))
-    return b(ops.SelectV2(), b(ops.Less(), item, np.int32(0)), behind, item)
+    place = item.scalar(b) if isinstance(item, Element) else item
+    behind = b(ops.Add(), place, b.dim(dim))
+    return b(ops.SelectV2(), b(ops.Less(), place, np.int32(0)), behind, place)
 
 
-# -- tuples of indices, searches ----------------------------------------------------------------------------------
+# -- tuples of indices, searches ------------------------------------------------------------------------
 
 
 def gather_nd(b: Builder, x: Any, indices: Any) -> Any:
