@@ -10,7 +10,7 @@ from litecast.errors import Unsupported, UnsupportedError
 from litecast.frontend.tensorflow.saved_model import tensor_from_proto
 from litecast.ir.types import DType, Sym, TensorType
 
-__all__ = ["Attributes", "FunctionRef", "output_arities"]
+__all__ = ["Attributes", "FunctionRef", "arity"]
 
 _DTYPES = {
     1: DType.FLOAT32, 2: DType.FLOAT64, 3: DType.INT32, 4: DType.UINT8, 5: DType.INT16, 6: DType.INT8,
@@ -137,12 +137,8 @@ def _text(item: Any) -> Any:
         return item
 
 
-def output_arities(definition: Any, attributes: Attributes) -> Iterator[tuple[str, int]]:
-    """Yield the name and the number of tensors of each output argument of an operation."""
-    for argument in definition.output_arg:
-        if argument.number_attr:
-            yield argument.name, int(attributes.value(argument.number_attr))
-        elif argument.type_list_attr:
-            yield argument.name, len(attributes.value(argument.type_list_attr))
-        else:
-            yield argument.name, 1
+def arity(argument: Any, attributes: Attributes) -> int:
+    """Return the number of tensors of an output argument of an operation."""
+    if argument.number_attr:
+        return int(attributes.value(argument.number_attr))
+    return len(attributes.value(argument.type_list_attr)) if argument.type_list_attr else 1

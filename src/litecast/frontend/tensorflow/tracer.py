@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from litecast.errors import ConvertError, InferenceError, InternalError, Unsupported, UnsupportedError
-from litecast.frontend.tensorflow.attributes import Attributes, FunctionRef, output_arities
+from litecast.frontend.tensorflow.attributes import Attributes, FunctionRef, arity
 from litecast.frontend.tensorflow.frame import DROPPED, Frame, node_name
 from litecast.frontend.tensorflow.functionalize import JOINS, flow_of, guard, outermost
 from litecast.frontend.tensorflow.importer import tf
@@ -89,11 +89,11 @@ class Tracer:
             if function is None:
                 return 0
             definition = function.signature
-        offset = 0
-        for name, count in output_arities(definition, Attributes(node, definition, frame.attributes)):
-            if name == argument:
+        offset, attributes = 0, Attributes(node, definition, frame.attributes)
+        for output in definition.output_arg:
+            if output.name == argument:
                 return offset
-            offset += count
+            offset += arity(output, attributes)
         raise InternalError(f"{node.name}: {node.op} has no output named {argument}")
 
     def _run(self, b: Builder, frame: Frame, targets: Sequence[str]) -> None:
