@@ -281,6 +281,21 @@ def test_crop_and_resize(method, size):
     check(crop, Spec((2, None, None, 3)), Spec((None, 4)), Spec((None,), tf.int32), inputs=arrays)
 
 
+def test_crop_and_resize_of_bytes():
+    arrays = [
+        np.random.default_rng(0).integers(0, 255, (2, 6, 8, 3), np.uint8),
+        CORNERS,
+        np.int32([0, 1, 1, 0]),
+    ]
+    check(
+        lambda x, boxes, indices: raw.CropAndResize(image=x, boxes=boxes, box_ind=indices, crop_size=(3, 5)),
+        Spec((2, 6, 8, 3), tf.uint8),
+        Spec((4, 4)),
+        Spec((4,), tf.int32),
+        inputs=arrays,
+    )
+
+
 def boxes(count: int) -> np.ndarray:
     rng = np.random.default_rng(5)
     low = rng.random((count, 2))

@@ -327,6 +327,15 @@ def test_dilated_depthwise(padding, dilation):
 
 
 @pytest.mark.parametrize("padding", ["SAME", "VALID"])
+def test_depthwise_with_unequal_strides(padding):
+    attributes = {"strides": [1, 2, 3, 1], "padding": padding}
+    w = weights(3, 2, 3, 2)
+    check_compiled(
+        lambda x: raw.DepthwiseConv2dNative(input=x, filter=w, **attributes), weights(2, 11, 10, 3)
+    )
+
+
+@pytest.mark.parametrize("padding", ["SAME", "VALID"])
 @pytest.mark.parametrize("dilation", [(1, 2, 3), (3, 2, 1)])
 @pytest.mark.parametrize("groups", [1, 2])
 def test_dilated_and_grouped_conv3d(padding, dilation, groups):
@@ -501,6 +510,11 @@ def test_fused_batch_norm():
             "float32 only",
         ),
         (lambda x: tf.nn.conv2d(x, weights(3, 3, 4, 4, dtype="int32"), 1, "SAME"), "int32", "float32 only"),
+        (
+            lambda x: raw.Conv2D(input=x, filter=weights(3, 3, 4, 4), strides=[2, 1, 1, 1], padding="SAME"),
+            "float32",
+            "over batch or channels",
+        ),
         (
             lambda x: raw.DepthToSpace(input=x, block_size=2, data_format="NCHW_VECT_C"),
             "int8",
