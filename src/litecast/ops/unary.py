@@ -115,6 +115,9 @@ class Sqrt(Unary, code=75):
     quantized = types("i8 i16")
     versions = by_type(i8=2, i16=2)
 
+    def eval(self, x: Array) -> Array:
+        return np.sqrt(x)
+
 
 @dataclass(frozen=True)
 class Rsqrt(Unary, code=76):
@@ -123,6 +126,9 @@ class Rsqrt(Unary, code=76):
     kernels = types("f32 i8 i16")  # elementwise.cc
     quantized = types("i8 i16")
     versions = by_type(i16=3, i8=2)
+
+    def eval(self, x: Array) -> Array:
+        return np.reciprocal(np.sqrt(x))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from litecast.errors import Unsupported, UnsupportedError
 from litecast.frontend.tensorflow.saved_model import tensor_from_proto
 from litecast.ir.types import DType, Sym, TensorType
 
-__all__ = ["Attributes", "FunctionRef", "arity"]
+__all__ = ["Attributes", "FunctionRef", "arity", "defaults_of", "dtype_of"]
 
 _DTYPES = {
     1: DType.FLOAT32, 2: DType.FLOAT64, 3: DType.INT32, 4: DType.UINT8, 5: DType.INT16, 6: DType.INT8,
@@ -49,31 +49,33 @@ class FunctionRef:
 
 
 class Attributes(Mapping[str, Any]):
-    """A node's attributes by name, still encoded, with the operation's defaults filled in; `decode` reads one."""
+    """A node's attributes by name, still encoded, with the operation's defaults filled in; `decode` reads one.
 
-    def __init__(self, node: Any, definition: Any, outer: Mapping[str, Any] | None = None, tracer: Any = None) -> None:
-        self._node, self._definition, self._outer, self._tracer = node, definition, outer or {}, tracer
-        self._defaults: dict[str, Any] | None = None
+    `outer` holds the attributes of the function call that the node is in, which placeholders refer to.
+    """
 
-    def _all(self) -> Mapping[str, Any]:
-        if self._defaults is None:
-            declared = [] if self._definition is None else self._definition.attr
-            self._defaults = {attr.name: attr.default_value for attr in declared if attr.HasField("default_value")}
-            self._defaults.update(self._node.attr)
-        return self._defaults
+    def __init__(
+        self, node: Any, definition: Any, defaults: Mapping[str, Any], outer: Mapping[str, Any], tracer: Any
+    ) -> None:
+        self._node, self._definition, self._outer, self._tracer = node, definition, outer, tracer
+        self._encoded = {**defaults, **node.attr}
 
     def __getitem__(self, name: str) -> Any:
-        return self._all()[name]
+        return self._encoded[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._all())
+        return iter(self._encoded)
 
     def __len__(self) -> int:
-        return len(self._all())
+        return len(self._encoded)
+
+    def items(self) -> Any:
+        """Return names and encoded values."""
+        return self._encoded.items()
 
     def value(self, name: str) -> Any:
         """Return one attribute, decoded."""
-        return self.decode(self._all()[name])
+        return self.decode(self._encoded[name])
 
     def decode(self, value: Any) -> Any:
         """Return an AttrValue as a Python object; bytes become str where they are UTF-8."""
@@ -135,6 +137,12 @@ def _text(item: Any) -> Any:
         return item.decode() if isinstance(item, bytes) else item
     except UnicodeDecodeError:
         return item
+
+
+def defaults_of(definition: Any) -> dict[str, Any]:
+    """Return the encoded default values that an operation's definition (None: unknown) states."""
+    declared = [] if definition is None else definition.attr
+    return {attr.name: attr.default_value for attr in declared if attr.HasField("default_value")}
 
 
 def arity(argument: Any, attributes: Attributes) -> int:

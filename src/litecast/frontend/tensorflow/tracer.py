@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from litecast.errors import ConvertError, InferenceError, InternalError, Unsupported, UnsupportedError
-from litecast.frontend.tensorflow.attributes import Attributes, FunctionRef, arity
+from litecast.frontend.tensorflow.attributes import Attributes, FunctionRef, arity, defaults_of
 from litecast.frontend.tensorflow.frame import DROPPED, Frame, node_name
 from litecast.frontend.tensorflow.functionalize import JOINS, flow_of, guard, outermost
 from litecast.frontend.tensorflow.importer import tf
@@ -56,6 +56,7 @@ class Tracer:
         self.writes = 0
         self._bodies: dict[str, Mapping[str, Any]] = {}
         self._tainted: dict[int, Any] = {}
+        self._defaults: dict[str, dict[str, Any]] = {}
 
     # -- running nodes ------------------------------------------------------------------------------------------
 
@@ -82,6 +83,13 @@ class Tracer:
         argument, _, index = rest.rpartition(":")
         return (self._offset(frame.nodes[name], argument, frame) if argument else 0) + int(index or 0)
 
+    def attributes(self, frame: Frame, node: Any) -> Attributes:
+        """Return the attributes of a node."""
+        definition = self.op_defs.get(node.op)
+        if node.op not in self._defaults:
+            self._defaults[node.op] = defaults_of(definition)
+        return Attributes(node, definition, self._defaults[node.op], frame.attributes, self)
+
     def _offset(self, node: Any, argument: str, frame: Frame) -> int:
         definition = self.op_defs.get(node.op)
         if definition is None:
@@ -89,7 +97,7 @@ class Tracer:
             if function is None:
                 return 0
             definition = function.signature
-        offset, attributes = 0, Attributes(node, definition, frame.attributes)
+        offset, attributes = 0, self.attributes(frame, node)
         for output in definition.output_arg:
             if output.name == argument:
                 return offset
@@ -131,7 +139,7 @@ class Tracer:
         inside = node.name.startswith(frame.prefix)  # a loop's body repeats the whole path
         loc = Loc(node.name if inside else frame.prefix + node.name, node.op, frame.parents)
         inputs = self._operands(frame, node)
-        attributes = Attributes(node, self.op_defs.get(node.op), frame.attributes, self)
+        attributes = self.attributes(frame, node)
         start, known = len(b.nodes), len(self.missing)
         follows = any(id(x) in self._tainted for x in inputs)
         with b.at(loc), guard(self, frame, node):
