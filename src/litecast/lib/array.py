@@ -6,16 +6,26 @@ Shapes are sequences of ints and Syms; a movement that changes nothing returns i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from litecast import ops
-from litecast.errors import Unsupported, UnsupportedError
 from litecast.ir.builder import Builder
 from litecast.ir.graph import Value
 from litecast.ir.types import Dim, DType, Sym, product
+from litecast.lib.operands import (
+    CARRIERS,
+    Element,
+    cast,
+    elements,
+    kernel_types,
+    moved,
+    normalize_axis,
+    unsupported,
+    vector,
+)
 
 __all__ = [
     "Element",
@@ -48,126 +58,19 @@ __all__ = [
 ]
 
 TRANSPOSE_RANK = 6
-"""Transpose takes 8 dimensions in new runtimes, 6 in those before 2.12 (internal/types.h kTransposeMaxDimensions)."""
+"""Transpose takes 8 dimensions in new runtimes, 6 in those before 2.12 (internal/types.h
+kTransposeMaxDimensions).
+"""
 PAD_RANK = 5
 """reference/pad.h PadKernelMaxDimensionCount."""
 SLICE_RANK = 5
 """slice.cc kMaxDim; only new runtimes have a path beyond it."""
 
-_CAST = frozenset(
-    {
-        DType.INT64, DType.INT32, DType.UINT32, DType.INT16, DType.UINT16, DType.UINT8, DType.INT8, DType.FLOAT16,
-        DType.BFLOAT16, DType.FLOAT32, DType.FLOAT64, DType.BOOL, DType.COMPLEX64,
-    }
-)  # fmt: skip
-_F32_I = frozenset({DType.FLOAT32, DType.INT32, DType.INT64, DType.INT16, DType.INT8, DType.UINT8})
-_UNSTATED: dict[type, frozenset[DType]] = {
-    ops.Split: _F32_I,
-    ops.MirrorPad: _F32_I,
-}
-"""Element types of movement kernels whose class cannot state them by the first operand (split.cc, mirror_pad.cc)."""
-CARRIERS = {
-    DType.BOOL: DType.INT8, DType.UINT8: DType.INT32, DType.INT8: DType.INT32, DType.INT16: DType.INT32,
-    DType.UINT16: DType.INT32, DType.UINT32: DType.INT64, DType.FLOAT16: DType.FLOAT32, DType.BFLOAT16: DType.FLOAT32,
-}  # fmt: skip
-"""A wider element type that holds every value of the key exactly."""
-
-
-def unsupported(op: str, reason: str, hint: str = "") -> UnsupportedError:
-    """Return the error for one thing that cannot be lowered."""
-    return UnsupportedError(Unsupported(op, reason, hint=hint))
-
-
-def moved(b: Builder, op: type, x: Any, apply: Any) -> Any:
-    """Return `apply(x)` of a pure movement, carried by a wider element type where the kernel of `op` lacks x's."""
-    kernels = _types(op)
-    if not isinstance(x, Value) or x.is_const or x.dtype in kernels or x.dtype.is_complex:
-        return apply(x)
-    carrier = x.dtype
-    while carrier not in kernels:
-        if carrier not in CARRIERS:
-            raise unsupported(
-                op.__name__,
-                f"its kernel does not take {x.dtype.name}",
-                "convert the values to float32 or int32 first",
-            )
-        carrier = CARRIERS[carrier]
-    moved_value = apply(cast(b, x, carrier))
-    if isinstance(moved_value, (tuple, list)):
-        return tuple(cast(b, part, x.dtype) for part in moved_value)
-    return cast(b, moved_value, x.dtype)
-
-
-def _types(op: Any) -> frozenset[DType]:
-    """Return the element types that a movement kernel takes."""
-    kernels: frozenset[DType] = _UNSTATED[op] if op in _UNSTATED else op.kernels
-    return kernels
-
-
-def normalize_axis(axis: int, rank: int) -> int:
-    """Return an axis counted from the front; ValueError where it is out of range."""
-    if not -rank <= axis < rank:
-        raise ValueError(f"axis {axis} is out of range for rank {rank}")
-    return axis % rank if rank else 0
-
-
-def cast(b: Builder, x: Any, dtype: DType) -> Any:
-    """Return x converted to `dtype` (C++ conversion: floats truncate, integers wrap, non-zero is true)."""
-    if x.dtype == dtype:
-        return x
-    if not x.is_const if isinstance(x, Value) else False:
-        missing = [kind.name for kind in (x.dtype, dtype) if kind not in _CAST]
-        if missing:
-            raise unsupported("Cast", f"its kernel does not take {missing[0]}", "use a 32-bit element type")
-    return b(ops.Cast(x.dtype, dtype), x)
-
-
-@dataclass(frozen=True)
-class Element:
-    """An element of a vector that is computed at run time; `known` is what tracking knows of it (a Sym), or None."""
-
-    vector: Value
-    position: int
-    known: Sym | None
-
-    def scalar(self, b: Builder) -> Value:
-        """Return it as an INT32 scalar."""
-        result: Value = cast(b, gather(b, self.vector, np.int32(self.position)), DType.INT32)
-        return result
-
-
-def elements(contents: Value, op: str) -> list[Any]:
-    """Return the contents of an integer vector: ints, and an Element for each that is not known."""
-    known = contents.known
-    if known is None and contents.is_const:
-        known = contents.array().astype(object)
-    if known is None:
-        (length,) = contents.shape
-        if not isinstance(length, int):
-            raise unsupported(op, "the number of indices is not known", "use a fixed number of indices")
-        known = [None] * length
-    return [
-        int(item) if isinstance(item, (int, np.integer)) else Element(contents, position, item)
-        for position, item in enumerate(known)
-    ]
-
-
-def vector(b: Builder, items: Sequence[Any]) -> Value:
-    """Return an INT32 vector of ints, Syms, Elements and scalar values; a vector's own elements are that vector."""
-    first = items[0] if items else None
-    if isinstance(first, Element) and list(items) == elements(first.vector, ""):
-        whole: Value = cast(b, first.vector, DType.INT32)
-        return whole
-    parts = [item.scalar(b) if isinstance(item, Element) else item for item in items]
-    if all(not isinstance(part, Value) or part.is_const for part in parts):
-        return b.dims([int(part.array()) if isinstance(part, Value) else part for part in parts])
-    scalars = [cast(b, part, DType.INT32) if isinstance(part, Value) else b.dim(part) for part in parts]
-    result: Value = b(ops.Pack(values_count=len(scalars), axis=0), *scalars)
-    return result
-
 
 def reshape(b: Builder, x: Any, shape: Sequence[Dim]) -> Any:
-    """Return x with `shape`: ints, Syms, and at most one -1. One unknown dimension costs nothing, more are computed."""
+    """Return x with `shape`: ints, Syms, and at most one -1. One unknown dimension costs nothing, more are
+    computed.
+    """
     target = _complete(x, shape)
     if x.type.shape is not None and tuple(target) == tuple(x.shape):
         return x
@@ -197,7 +100,9 @@ def flatten(b: Builder, x: Any) -> Any:
 
 
 def transpose(b: Builder, x: Any, perm: Sequence[int]) -> Any:
-    """Return x with its axes in the order `perm`; dimensions that stay together are merged beyond the kernel's rank."""
+    """Return x with its axes in the order `perm`; dimensions that stay together are merged beyond the
+    kernel's rank.
+    """
     perm = [normalize_axis(int(axis), len(perm)) for axis in perm]
     if perm == sorted(perm):
         return x
@@ -205,7 +110,9 @@ def transpose(b: Builder, x: Any, perm: Sequence[int]) -> Any:
         return b(ops.Transpose(), x, np.array(perm, np.int32))
     groups = _runs([axis for axis in perm if x.shape[axis] != 1])
     if len(groups) > TRANSPOSE_RANK:
-        raise unsupported("Transpose", f"a permutation of {len(groups)} separate dimensions", "use fewer dimensions")
+        raise unsupported(
+            "Transpose", f"a permutation of {len(groups)} separate dimensions", "use fewer dimensions"
+        )
     order = sorted(groups)
     merged = reshape(b, x, [product(x.shape[axis] for axis in group) for group in order])
     result = transpose(b, merged, [order.index(group) for group in groups])
@@ -216,7 +123,7 @@ def _runs(axes: Sequence[int]) -> list[tuple[int, ...]]:
     """Split a permutation into maximal runs of consecutive axes."""
     runs: list[list[int]] = []
     kept = sorted(axes)
-    following = dict(zip(kept, kept[1:], strict=False))
+    following = dict(pairwise(kept))
     for axis in axes:
         if runs and following.get(runs[-1][-1]) == axis:
             runs[-1].append(axis)
@@ -234,10 +141,16 @@ def concat(b: Builder, xs: Sequence[Any], axis: int) -> Any:
     if len(xs) == 1:
         return xs[0]
     dtype = xs[0].dtype
-    if dtype in _types(ops.Concatenation) or dtype.is_complex or all(isinstance(x, Value) and x.is_const for x in xs):
+    if (
+        dtype in kernel_types(ops.Concatenation)
+        or dtype.is_complex
+        or all(isinstance(x, Value) and x.is_const for x in xs)
+    ):
         return b(ops.Concatenation(axis=axis), *xs)
     if dtype not in CARRIERS:
-        raise unsupported("Concat", f"the kernel does not take {dtype.name}", "convert to float32 or int32 first")
+        raise unsupported(
+            "Concat", f"the kernel does not take {dtype.name}", "convert to float32 or int32 first"
+        )
     return cast(b, concat(b, [cast(b, x, CARRIERS[dtype]) for x in xs], axis), dtype)
 
 
@@ -246,7 +159,9 @@ def slice(b: Builder, x: Any, begin: Any, size: Any) -> Any:
 
     Both are a vector, or a sequence of ints, Syms, Elements and scalar values.
     """
-    begin, size = (elements(part, "Slice") if isinstance(part, Value) else list(part) for part in (begin, size))
+    begin, size = (
+        elements(part, "Slice") if isinstance(part, Value) else list(part) for part in (begin, size)
+    )
     size = [-1 if _spans(*one) else one[1] for one in zip(begin, size, x.shape, strict=True)]
     if not any(map(_is_partial, begin, size)):
         return x
@@ -299,7 +214,9 @@ def ungroup(b: Builder, x: Any, result: Any, groups: Sequence[Sequence[int]]) ->
 
 
 def split(b: Builder, x: Any, parts: int | Sequence[int], axis: int) -> tuple[Any, ...]:
-    """Return x cut along `axis` into `parts` equal parts, or into parts of the given sizes (one may be -1)."""
+    """Return x cut along `axis` into `parts` equal parts, or into parts of the given sizes (one may be
+    -1).
+    """
     axis = normalize_axis(axis, x.rank)
     if isinstance(parts, int):
         if parts == 1:
@@ -316,7 +233,9 @@ def split(b: Builder, x: Any, parts: int | Sequence[int], axis: int) -> tuple[An
     if isinstance(x.shape[axis], int) and -1 in sizes:
         sizes[sizes.index(-1)] = x.shape[axis] - sum(sizes) - 1
     vector_of_sizes = np.array(sizes, np.int32)
-    cut = moved(b, ops.SplitV, x, lambda y: b(ops.SplitV(num_splits=len(sizes)), y, vector_of_sizes, np.int32(axis)))
+    cut = moved(
+        b, ops.SplitV, x, lambda y: b(ops.SplitV(num_splits=len(sizes)), y, vector_of_sizes, np.int32(axis))
+    )
     return tuple(cut)
 
 
@@ -327,7 +246,7 @@ def pack(b: Builder, xs: Sequence[Any], axis: int) -> Any:
     if len(xs) == 1:
         return expand_dims(b, xs[0], axis)
     constant = all(isinstance(x, Value) and x.is_const for x in xs)
-    if xs[0].dtype in _types(ops.Pack) or xs[0].dtype.is_complex or constant:
+    if xs[0].dtype in kernel_types(ops.Pack) or xs[0].dtype.is_complex or constant:
         return b(ops.Pack(values_count=len(xs), axis=axis), *xs)
     return concat(b, [expand_dims(b, x, axis) for x in xs], axis)
 
@@ -337,18 +256,22 @@ def unpack(b: Builder, x: Any, axis: int) -> tuple[Any, ...]:
     axis = normalize_axis(axis, x.rank)
     count = x.shape[axis]
     if not isinstance(count, int):
-        raise unsupported("Unpack", f"the number of parts {count} is not known", "fix that dimension of the input")
+        raise unsupported(
+            "Unpack", f"the number of parts {count} is not known", "fix that dimension of the input"
+        )
     if count == 1:
         return (squeeze(b, x, (axis,)),)
     if count == 0:
         return ()
-    if x.dtype in _types(ops.Unpack) or x.dtype.is_complex or (isinstance(x, Value) and x.is_const):
+    if x.dtype in kernel_types(ops.Unpack) or x.dtype.is_complex or (isinstance(x, Value) and x.is_const):
         return tuple(b(ops.Unpack(num=count, axis=axis), x))
     return tuple(squeeze(b, part, (axis,)) for part in split(b, x, count, axis))
 
 
 def pad(b: Builder, x: Any, paddings: Any, value: Any = 0) -> Any:
-    """Return x with `paddings` (one (before, after) pair per axis; ints, or one value) of `value` around it."""
+    """Return x with `paddings` (one (before, after) pair per axis; ints, or one value) of `value` around
+    it.
+    """
     if isinstance(paddings, Value) and paddings.is_const:
         paddings = paddings.array()
     if isinstance(paddings, Value):
@@ -452,7 +375,9 @@ def reverse(b: Builder, x: Any, axes: Sequence[int]) -> Any:
 
 
 def arange(b: Builder, start: Any, limit: Any, delta: Any) -> Any:
-    """Return the numbers from `start` up to `limit` (left out) in steps of `delta`: three scalar values of one type."""
+    """Return the numbers from `start` up to `limit` (left out) in steps of `delta`: three scalar values of
+    one type.
+    """
     dtype = start.dtype
     wide = dtype if dtype in (DType.FLOAT32, DType.INT32, DType.INT64) else CARRIERS.get(dtype)
     if wide not in (DType.FLOAT32, DType.INT32, DType.INT64):
@@ -466,7 +391,11 @@ def roll(b: Builder, x: Any, shifts: Sequence[Any], axes: Sequence[int]) -> Any:
     for shift, axis in zip(shifts, axes, strict=True):
         place = normalize_axis(axis, x.rank)
         before = amounts.get(place, 0)
-        amounts[place] = b(ops.Add(), before, shift) if isinstance(shift, Value) or isinstance(before, Value) else before + shift
+        amounts[place] = (
+            b(ops.Add(), before, shift)
+            if isinstance(shift, Value) or isinstance(before, Value)
+            else before + shift
+        )
     for axis, amount in amounts.items():
         x = _roll(b, x, amount, axis)
     return x
@@ -479,7 +408,11 @@ def _roll(b: Builder, x: Any, shift: Any, axis: int) -> Any:
         if start == 0:
             return x
     else:
-        moved_on = b(ops.Neg(), cast(b, shift, DType.INT32)) if isinstance(shift, Value) else b.const(np.int32(-shift))
+        moved_on = (
+            b(ops.Neg(), cast(b, shift, DType.INT32))
+            if isinstance(shift, Value)
+            else b.const(np.int32(-shift))
+        )
         start = b(ops.FloorMod(), moved_on, b.dim(length))
     begin, size = [0] * x.rank, [-1] * x.rank
     tail = slice(b, x, [start if place == axis else 0 for place in range(x.rank)], size)

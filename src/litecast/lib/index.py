@@ -170,7 +170,7 @@ def _slice_once(b: Builder, x: Any, ranges: Sequence[_Range]) -> Any:
             -1 if part.end is None else max(0, part.end - begin) for part,
             begin in zip(ranges, begins, strict=True)
         ])  # fmt: skip
-    masks = {
+    masks: dict[str, Any] = {
         "begin_mask": sum(1 << axis for axis, part in enumerate(ranges) if part.begin is None),
         "end_mask": sum(
             1 << axis for axis, part in enumerate(ranges) if part.end is None and not part.shrink

@@ -1,4 +1,6 @@
-"""Products of tensors on values: matmul, dot_general and einsum, each at most one matrix product with its movements."""
+"""Products of tensors on values: matmul, dot_general and einsum, each at most one matrix product with its
+movements.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +15,7 @@ from litecast.ir.graph import Value
 from litecast.ir.types import Dim, DType, broadcast, product
 from litecast.lib import array, math, reduce
 from litecast.lib.array import unsupported
+from litecast.lib.complex import Complex, as_complex
 
 __all__ = ["diagonal", "dot_general", "einsum", "matmul"]
 
@@ -21,25 +24,45 @@ MATMUL_RANK = 5
 
 
 def matmul(b: Builder, x: Any, y: Any, adj_x: bool = False, adj_y: bool = False) -> Any:
-    """Return x . y over the last two dimensions, broadcasting the rest; `adj_x`, `adj_y` transpose them first.
+    """Return x . y over the last two dimensions, broadcasting the rest; `adj_x`, `adj_y` transpose them
+    first.
 
-    Weights (a constant y of rank 2) give FULLY_CONNECTED. Integers, which have no kernel, are multiplied and summed.
+    Weights (a constant y of rank 2) give FULLY_CONNECTED. Integers, which have no kernel,
+    are multiplied and summed.
     """
+    if isinstance(x, Complex) or isinstance(y, Complex):
+        return _matmul_complex(b, as_complex(b, x), as_complex(b, y), adj_x, adj_y)
     if isinstance(x, Value) and isinstance(y, Value):
         if x.dtype in (DType.FLOAT16, DType.BFLOAT16):
             wide = [array.cast(b, value, DType.FLOAT32) for value in (x, y)]
-            return array.cast(b, matmul(b, *wide, adj_x, adj_y), x.dtype)
+            return array.cast(b, matmul(b, wide[0], wide[1], adj_x, adj_y), x.dtype)
         if x.dtype.is_integer and not (x.is_const and y.is_const):
             return _matmul_integers(b, x, y, adj_x, adj_y)
         if x.dtype is not DType.FLOAT32 and not x.dtype.is_complex:
             raise unsupported(
-                f"MatMul of {x.dtype.name.lower()}", "LiteRT has no kernel for this element type", "convert to float32"
+                f"MatMul of {x.dtype.name.lower()}",
+                "LiteRT has no kernel for this element type",
+                "convert to float32",
             )
         if y.is_const and y.rank == 2 and not x.is_const:
             weights = y if adj_y else array.transpose(b, y, (1, 0))
             rows = _swap_last(b, x) if adj_x else x
             return b(ops.FullyConnected(keep_num_dims=x.rank > 2), rows, weights)
     return _batch_matmul(b, x, y, adj_x, adj_y)
+
+
+def _matmul_complex(b: Builder, x: Complex, y: Complex, adj_x: bool, adj_y: bool) -> Complex:
+    """Four real products (two where one operand is real); `adj` does not conjugate."""
+
+    def times(left: Any, right: Any) -> Any:
+        return matmul(b, left, right, adj_x, adj_y)
+
+    if x.is_real or y.is_real:
+        return Complex(
+            times(x.re(b), y.re(b)), times(x.re(b), y.im(b)) if x.is_real else times(x.im(b), y.re(b))
+        )
+    re = b(ops.Sub(), times(x.re(b), y.re(b)), times(x.im(b), y.im(b)))
+    return Complex(re, b(ops.Add(), times(x.re(b), y.im(b)), times(x.im(b), y.re(b))))
 
 
 def _swap_last(b: Builder, x: Any) -> Any:
@@ -81,7 +104,8 @@ def dot_general(
 ) -> Any:
     """Return the sum of products over pairs of contracted axes, for equal indices of pairs of batch axes.
 
-    The result has the batch axes, then x's free axes, then y's, as XLA's DotGeneral. Axes must not be negative.
+    The result has the batch axes, then x's free axes, then y's, as XLA's DotGeneral. Axes must not be
+    negative.
     """
     free_x, free_y = (
         [axis for axis in range(value.rank) if axis not in (*contracted, *batched)]
@@ -97,7 +121,10 @@ def dot_general(
     left, adj_x = _oriented(b, x, batch[0], free_x, contract[0])
     right, adj_y = _oriented(b, y, batch[1], free_y, contract[1])
     result = matmul(b, left, right, adj_x, not adj_y)
-    dims = tuple(x.shape[axis] if isinstance(x.shape[axis], int) else y.shape[other] for axis, other in zip(*batch, strict=True))
+    dims = tuple(
+        x.shape[axis] if isinstance(x.shape[axis], int) else y.shape[other]
+        for axis, other in zip(*batch, strict=True)
+    )
     return array.reshape(b, result, (*dims, *kept_x, *kept_y))
 
 
@@ -116,9 +143,16 @@ def _oriented(
 
 
 def _arranged(
-    b: Builder, x: Any, batch: Sequence[int], rows: Sequence[int], columns: Sequence[int], merge_free: bool = True
+    b: Builder,
+    x: Any,
+    batch: Sequence[int],
+    rows: Sequence[int],
+    columns: Sequence[int],
+    merge_free: bool = True,
 ) -> Any:
-    """Return x transposed to (batch, rows, columns), the rows (unless told not to) and the columns merged to one axis each."""
+    """Return x transposed to (batch, rows, columns), the rows (unless told not to) and the columns merged
+    to one axis each.
+    """
     x = array.transpose(b, x, [*batch, *rows, *columns])
     lead = list(x.shape[: len(batch)])
     middle = list(x.shape[len(batch) : len(batch) + len(rows)])
@@ -128,11 +162,13 @@ def _arranged(
     return array.reshape(b, x, [*lead, *([product(middle)] if merge_free else middle), last])
 
 
-# -- einsum -------------------------------------------------------------------------------------------------------
+# -- einsum ---------------------------------------------------------------------------------------------
 
 
 def einsum(b: Builder, equation: str, operands: Sequence[Any]) -> Any:
-    """Return the Einstein sum of one or more operands: ellipsis, repeated labels and sums as numpy has them."""
+    """Return the Einstein sum of one or more operands: ellipsis, repeated labels and sums as numpy has
+    them.
+    """
     terms, output = _parse(equation, [x.rank for x in operands])
     dims = _label_dims(terms, operands)
     pairs = []
@@ -152,13 +188,22 @@ def einsum(b: Builder, equation: str, operands: Sequence[Any]) -> Any:
 
 
 def _parse(equation: str, ranks: Sequence[int]) -> tuple[list[list[str]], list[str]]:
-    """Split an equation into labels per operand and of the result; the axes of an ellipsis are labelled ...0, ...1."""
+    """Split an equation into labels per operand and of the result; the axes of an ellipsis are labelled
+    ...0, ...1.
+    """
     equation = equation.replace(" ", "")
     left, arrow, right = equation.partition("->")
     terms = left.split(",")
     if len(terms) != len(ranks):
         raise ValueError(f"equation {equation} has {len(terms)} terms for {len(ranks)} operands")
-    spread = max((rank - len(term.replace("...", "")) for term, rank in zip(terms, ranks, strict=True) if "..." in term), default=0)
+    spread = max(
+        (
+            rank - len(term.replace("...", ""))
+            for term, rank in zip(terms, ranks, strict=True)
+            if "..." in term
+        ),
+        default=0,
+    )
     labelled = [
         _labels(term, rank - len(term.replace("...", "")) if "..." in term else 0, spread)
         for term, rank in zip(terms, ranks, strict=True)
@@ -191,7 +236,9 @@ def _label_dims(terms: Sequence[Sequence[str]], operands: Sequence[Any]) -> dict
 def _reduced(
     b: Builder, x: Any, labels: Sequence[str], needed: Iterable[str], dims: dict[str, Dim]
 ) -> tuple[Any, list[str]]:
-    """Take the diagonal of repeated labels, drop axes that broadcast, and sum those that nothing else needs."""
+    """Take the diagonal of repeated labels, drop axes that broadcast, and sum those that nothing else
+    needs.
+    """
     labels = list(labels)
     for label in dict.fromkeys(labels):
         while labels.count(label) > 1:
@@ -211,18 +258,31 @@ def _reduced(
 
 
 def _product(
-    b: Builder, x: Any, left: list[str], y: Any, right: list[str], needed: set[str], output: list[str], dims: dict[str, Dim]
+    b: Builder,
+    x: Any,
+    left: list[str],
+    y: Any,
+    right: list[str],
+    needed: set[str],
+    output: list[str],
+    dims: dict[str, Dim],
 ) -> tuple[Any, list[str]]:
     """Multiply two operands and sum the labels that nothing else needs."""
     shared = [label for label in left if label in right]
     contracted = [label for label in shared if label not in needed]
-    batched = sorted((label for label in shared if label in needed), key=lambda label: _rank_of(label, output, left))
+    batched = sorted(
+        (label for label in shared if label in needed), key=lambda label: _rank_of(label, output, left)
+    )
     if not contracted:
         return _outer(b, x, left, y, right, output, dims)
     free_x = [label for label in left if label not in shared]
     free_y = [label for label in right if label not in shared]
-    weights_first = isinstance(x, Value) and x.is_const and not (isinstance(y, Value) and y.is_const) and not batched
-    if weights_first or [*batched, *free_y, *free_x] == output and not (isinstance(y, Value) and y.is_const):
+    weights_first = (
+        isinstance(x, Value) and x.is_const and not (isinstance(y, Value) and y.is_const) and not batched
+    )
+    if weights_first or (
+        [*batched, *free_y, *free_x] == output and not (isinstance(y, Value) and y.is_const)
+    ):
         x, left, free_x, y, right, free_y = y, right, free_y, x, left, free_x
     contracted.sort(key=left.index)
     result = dot_general(

@@ -54,7 +54,8 @@ WIDER = {
     BOOL: I32, DType.INT8: I32, DType.UINT8: I32, DType.INT16: I32, DType.UINT16: I32, DType.UINT32: I64,
     DType.FLOAT16: F32, DType.BFLOAT16: F32,
 }  # fmt: skip
-"""Computing in the wider type and converting back gives the narrow result: integers wrap, and TensorFlow itself
+"""Computing in the wider type and converting back gives the narrow result: integers wrap, and TensorFlow
+itself
 computes half and bfloat16 in float32 and rounds (double rounding is exact, for 24 >= 2 * 11 + 2)."""
 HALVES = frozenset({DType.FLOAT16, DType.BFLOAT16})
 """Computed in float32 although some kernels take them: only the newest runtimes have those."""
@@ -63,7 +64,8 @@ HALVES = frozenset({DType.FLOAT16, DType.BFLOAT16})
 def apply(b: Builder, op: Op, *operands: Any) -> Any:
     """Apply an elementwise operation with numpy broadcasting, whatever the rank and the element type.
 
-    Narrow types are computed in a wider one and converted back. Raises UnsupportedError for an element type that no
+    Narrow types are computed in a wider one and converted back. Raises UnsupportedError for an element
+    type that no
     kernel computes exactly (64-bit floats; 64-bit integers for some operations).
     """
     if any(isinstance(x, Composite) for x in operands):
@@ -79,7 +81,9 @@ def apply(b: Builder, op: Op, *operands: Any) -> Any:
 
 
 def computed_in(op: Op, xs: Sequence[Value]) -> DType:
-    """Return the element type in which a kernel computes plain (not quantized) operands exactly; UnsupportedError."""
+    """Return the element type in which a kernel computes plain (not quantized) operands exactly;
+    UnsupportedError.
+    """
     dtype = wide = xs[0].dtype
     types = None if op.kernels is None else op.kernels - op.quantized - HALVES
     while types is not None and wide not in types:
@@ -115,7 +119,9 @@ def _broadcasting(b: Builder, op: Op, xs: Sequence[Value]) -> Any:
 
 
 def merged_axes(shapes: Sequence[Sequence[Dim]]) -> list[list[int]]:
-    """Group neighbouring axes along which every operand either spans the same dimension or is 1 throughout."""
+    """Group neighbouring axes along which every operand either spans the same dimension or is 1
+    throughout.
+    """
     groups: list[list[int]] = []
     patterns: list[tuple[bool, ...] | None] = []
     for axis, dims in enumerate(zip(*shapes, strict=True)):
@@ -154,9 +160,13 @@ def select(b: Builder, condition: Any, x: Any, y: Any) -> Any:
     if isinstance(x, Composite) or isinstance(y, Composite):
         return b(ops.SelectV2(), condition, x, y)
     dtype = next(value.dtype for value in (x, y) if isinstance(value, Value))
-    values = [value if isinstance(value, Value) else b.const(np.asarray(value, dtype.numpy)) for value in (x, y)]
+    values = [
+        value if isinstance(value, Value) else b.const(np.asarray(value, dtype.numpy)) for value in (x, y)
+    ]
     if dtype is DType.STRING and not all(value.is_const for value in (condition, *values)):
-        raise unsupported("Select of strings", "LiteRT has no kernel for this element type", "select indices instead")
+        raise unsupported(
+            "Select of strings", "LiteRT has no kernel for this element type", "select indices instead"
+        )
     return _broadcasting(b, ops.SelectV2(), [condition, *values])
 
 
@@ -180,7 +190,7 @@ def is_finite(b: Builder, x: Any) -> Any:
     return apply(b, ops.Less(), absolute(b, x), np.inf)
 
 
-# -- arithmetic ---------------------------------------------------------------------------------------------------
+# -- arithmetic -----------------------------------------------------------------------------------------
 
 
 def absolute(b: Builder, x: Any) -> Any:
@@ -241,11 +251,18 @@ def _integer_power(b: Builder, x: Any, exponent: int) -> Any:
     return apply(b, ops.Mul(), whole, x) if exponent % 2 else whole
 
 
-# -- integer division and bits ------------------------------------------------------------------------------------
+# -- integer division and bits --------------------------------------------------------------------------
 
 
 def floor_divide(b: Builder, x: Any, y: Any) -> Any:
-    """Return x / y rounded down."""
+    """Return x / y rounded down.
+
+    Of floats it is the quotient, rounded: the kernel divides in double and refuses a divisor of zero
+    (floor_div.cc), where TensorFlow gives floor(x / y), infinity and NaN.
+    """
+    if x.dtype.is_float:
+        wide = [array.cast(b, value, F32) if value.dtype in HALVES else value for value in (x, y)]
+        return array.cast(b, apply(b, ops.Floor(), apply(b, ops.Div(), *wide)), x.dtype)
     return apply(b, ops.FloorDiv(), x, y)
 
 
@@ -258,7 +275,9 @@ def truncate_divide(b: Builder, x: Any, y: Any) -> Any:
 
 
 def truncate_mod(b: Builder, x: Any, y: Any) -> Any:
-    """Return the remainder of x / y with the sign of x: that of the absolute values, which FloorMod computes."""
+    """Return the remainder of x / y with the sign of x: that of the absolute values, which FloorMod
+    computes.
+    """
     if x.dtype.is_integer and x.dtype.name.startswith("U"):
         return apply(b, ops.FloorMod(), x, y)
     rest = apply(b, ops.FloorMod(), absolute(b, x), absolute(b, y))

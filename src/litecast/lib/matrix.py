@@ -1,6 +1,8 @@
-"""Diagonals and bands of matrices in the last two axes: movements by constant index maps, exact for every type.
+"""Diagonals and bands of matrices in the last two axes: movements by constant index maps, exact for every
+type.
 
-`k` is one diagonal or the lowest and highest of a band, 0 the main one, positive above it. `align` says how diagonals
+`k` is one diagonal or the lowest and highest of a band, 0 the main one, positive above it. `align` says
+how diagonals
 shorter than the longest are stored (tensorflow/core/kernels/linalg/matrix_diag_op.cc).
 """
 
@@ -15,7 +17,7 @@ from litecast import ops
 from litecast.ir.builder import Builder
 from litecast.ir.types import Dim, DType, product
 from litecast.lib import array, linalg, math
-from litecast.lib.array import unsupported
+from litecast.lib.operands import CARRIERS, unsupported
 
 __all__ = [
     "band_part",
@@ -34,7 +36,7 @@ def diagonal_matrix(b: Builder, x: Any) -> Any:
     """Return square matrices with x on their main diagonals."""
     if x.dtype in _DIAGONAL_TYPES:
         return b(ops.MatrixDiag(), x)
-    return array.cast(b, b(ops.MatrixDiag(), array.cast(b, x, array.CARRIERS[x.dtype])), x.dtype)
+    return array.cast(b, b(ops.MatrixDiag(), array.cast(b, x, CARRIERS[x.dtype])), x.dtype)
 
 
 def diagonal_part(b: Builder, x: Any) -> Any:
@@ -60,7 +62,12 @@ def _places(k: Sequence[int], rows: int, columns: int, align: str) -> Iterator[t
         length = min(rows + min(offset, 0), columns - max(offset, 0))
         left = (offset >= 0 and above == "LEFT") or (offset <= 0 and below == "LEFT")
         for step in range(length):
-            yield step - min(offset, 0), step + max(offset, 0), number, step + (0 if left else longest - length)
+            yield (
+                step - min(offset, 0),
+                step + max(offset, 0),
+                number,
+                step + (0 if left else longest - length),
+            )
 
 
 def _flat(b: Builder, x: Any, axes: int) -> Any:

@@ -118,11 +118,13 @@ def top_k(b: Builder, x: Any, k: Value, index_type: DType) -> tuple[Any, Any]:
     return array.cast(b, values, x.dtype), array.cast(b, places, index_type)
 
 
-# -- segments -----------------------------------------------------------------------------------------------------
+# -- segments -------------------------------------------------------------------------------------------
 
 
 def _segment(b: Builder, op: Op, x: Any, ids: Any, count: Any) -> Any:
-    """Reduce the parts of x that have one id; ids stand for the leading axes of x, negative ones are left out."""
+    """Reduce the parts of x that have one id; ids stand for the leading axes of x, negative ones are left
+    out.
+    """
     return _unary(b, op, x, array.cast(b, ids, I32), array.cast(b, count, I32))
 
 
@@ -130,7 +132,9 @@ def segment_sum(b: Builder, x: Any, ids: Any, count: Any) -> Any:
     """Return the sums of segments, 0 where empty."""
     if x.dtype is I64:
         rows = array.expand_dims(b, ids, ids.rank)
-        shape = array.concat(b, [array.reshape(b, array.cast(b, count, I32), (1,)), b.dims(x.shape[ids.rank :])], 0)
+        shape = array.concat(
+            b, [array.reshape(b, array.cast(b, count, I32), (1,)), b.dims(x.shape[ids.rank :])], 0
+        )
         return b(ops.ScatterNd(), array.cast(b, rows, I32), x, shape)
     return _segment(b, ops.UnsortedSegmentSum(), x, ids, count)
 
@@ -167,7 +171,9 @@ def segment_count(b: Builder, ids: Any) -> Any:
     """Return one more than the last of sorted ids."""
     if ids.is_const:
         return b.const(np.int32(ids.array()[-1] + 1 if ids.array().size else 0))
-    last = b(ops.StridedSlice(shrink_axis_mask=1), ids, *(np.array([number], np.int32) for number in (-1, 0, 1)))
+    last = b(
+        ops.StridedSlice(shrink_axis_mask=1), ids, *(np.array([number], np.int32) for number in (-1, 0, 1))
+    )
     return b(ops.Add(), array.cast(b, last, I32), 1)
 
 

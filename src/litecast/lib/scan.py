@@ -15,6 +15,7 @@ from litecast.lib.array import unsupported
 
 __all__ = ["cumprod", "cumsum", "cumulative_logsumexp"]
 
+
 def cumsum(b: Builder, x: Any, axis: int, exclusive: bool = False, reverse: bool = False) -> Any:
     """Return running sums; `exclusive` leaves the element itself out, `reverse` runs from the end."""
     op = ops.Cumsum(exclusive=exclusive, reverse=reverse)
@@ -29,7 +30,9 @@ def cumprod(b: Builder, x: Any, axis: int, exclusive: bool = False, reverse: boo
     return _scan(b, x, axis, exclusive, reverse, 1, lambda left, right: math.apply(b, ops.Mul(), left, right))
 
 
-def cumulative_logsumexp(b: Builder, x: Any, axis: int, exclusive: bool = False, reverse: bool = False) -> Any:
+def cumulative_logsumexp(
+    b: Builder, x: Any, axis: int, exclusive: bool = False, reverse: bool = False
+) -> Any:
     """Return running log(sum(exp(x))); an empty sum is -infinity."""
 
     def add(left: Any, right: Any) -> Any:
@@ -43,13 +46,21 @@ def cumulative_logsumexp(b: Builder, x: Any, axis: int, exclusive: bool = False,
 
 
 def _scan(
-    b: Builder, x: Any, axis: int, exclusive: bool, reverse: bool, neutral: float, combine: Callable[[Any, Any], Any]
+    b: Builder,
+    x: Any,
+    axis: int,
+    exclusive: bool,
+    reverse: bool,
+    neutral: float,
+    combine: Callable[[Any, Any], Any],
 ) -> Any:
     """Combine each element with all before it, doubling the reach in each step (Hillis and Steele)."""
     axis = array.normalize_axis(axis, x.rank)
     length = x.shape[axis]
     if not isinstance(length, int):
-        raise unsupported("Scan", f"the length {length} of the axis is not known", "fix that dimension of the input")
+        raise unsupported(
+            "Scan", f"the length {length} of the axis is not known", "fix that dimension of the input"
+        )
 
     def shifted(y: Any, count: int) -> Any:
         begin, size = [0] * y.rank, [-1] * y.rank

@@ -26,7 +26,9 @@ def scatter_nd(b: Builder, indices: Any, updates: Any, shape: Any) -> Any:
     if not isinstance(updates, Value) or updates.dtype in _SCATTERED:
         return b(ops.ScatterNd(), places, updates, dims)
     if updates.dtype not in math.WIDER:
-        raise unsupported("ScatterNd", f"the kernel does not take {updates.dtype.name}", "convert to float32 or int32")
+        raise unsupported(
+            "ScatterNd", f"the kernel does not take {updates.dtype.name}", "convert to float32 or int32"
+        )
     wide = array.cast(b, updates, math.WIDER[updates.dtype])
     return array.cast(b, b(ops.ScatterNd(), places, wide, dims), updates.dtype)
 
@@ -58,7 +60,8 @@ def _extremes(b: Builder, segment: Callable[..., Any], x: Any, indices: Any, upd
 def tensor_scatter_update(b: Builder, x: Any, indices: Any, updates: Any) -> Any:
     """Return x with the updates at the indices; of duplicates the last counts.
 
-    The last writer of each place is found by a maximum over segments, then gathered: nothing is added up, so NaN
+    The last writer of each place is found by a maximum over segments, then gathered: nothing is added up,
+    so NaN
     and infinity stay where they are and duplicates are exact.
     """
     flat, count = _flat_indices(b, x, indices)
@@ -78,7 +81,9 @@ def _flat_indices(b: Builder, x: Any, indices: Any) -> tuple[Any, Dim]:
     """Return the indices as one vector of row numbers, and the number of rows of x that they count."""
     depth = indices.shape[-1]
     if not isinstance(depth, int):
-        raise unsupported("TensorScatter", "the length of an index is not known", "use indices of known depth")
+        raise unsupported(
+            "TensorScatter", "the length of an index is not known", "use indices of known depth"
+        )
     strides = [product(x.shape[axis + 1 : depth]) for axis in range(depth)]
     places = array.cast(b, indices, DType.INT32)
     weighted = places if depth == 1 else b(ops.Mul(), places, b.dims(strides))

@@ -1,6 +1,6 @@
-"""Elementary and special functions that have no kernel, from those that have, accurate where the obvious form is not.
+"""Elementary and special functions that have no kernel, accurate where the obvious form of them is not.
 
-All are computed in float32 (half precisions are widened). The polynomials are our own least-maximum-error fits.
+All are computed in float32 (half precisions are widened). The polynomials are our own minimax fits.
 """
 
 from __future__ import annotations
@@ -46,18 +46,25 @@ ERF = (1.128379464149475, 0.10276781767606735, -0.0001893302978714928, -0.000621
        8.831459126668051e-05, -5.771061751147499e-06, 1.4733869591054827e-07)  # fmt: skip
 """atanh(erf(x)) / x as a polynomial of x**2 up to ERF_LIMIT: erf within 1.7e-7, relative 4.5e-7 near 0."""
 ERFC_SCALE = 0.4
-ERFC = (0.22563423216342926, 0.2264431118965149, 0.20188754796981812, 0.19339340925216675, 0.07975594699382782,
+ERFC = (0.22563423216342926, 0.2264431118965149, 0.20188754796981812, 0.19339340925216675,
+0.07975594699382782,
         0.0879652351140976, 0.08398640900850296, -0.14031876623630524, 0.04125292971730232)  # fmt: skip
-"""erfc(z) exp(z**2) / t as a polynomial of t = 1 / (1 + ERFC_SCALE z), z >= 0: relative error 6e-8 before rounding."""
+"""erfc(z) exp(z**2) / t as a polynomial of t = 1 / (1 + ERFC_SCALE z), z >= 0: relative error 6e-8 before
+rounding.
+"""
 ERFINV_CENTRE = (1.5014094114303589, 0.24664072692394257, -0.004177707247436047, -0.0012537074508145452,
-                 0.00021860195556655526, -4.396819349494763e-06, -3.5287928312754957e-06, 3.43731159091476e-07,
+                 0.00021860195556655526, -4.396819349494763e-06, -3.5287928312754957e-06,
+                 3.43731159091476e-07,
                  2.8528955198225958e-08)  # fmt: skip
 """erfinv(x) / x as a polynomial of w - 2.5 with w = -log(1 - x**2) below 5: relative error 1e-7."""
-ERFINV_TAIL = (1.0036512613296509, -0.1439155787229538, 0.4517652690410614, -8.033926963806152, 43.274818420410156,
+ERFINV_TAIL = (1.0036512613296509, -0.1439155787229538, 0.4517652690410614, -8.033926963806152,
+43.274818420410156,
                -114.96221923828125, 154.93533325195312, -82.4308853149414)  # fmt: skip
 """erfinv(x) / (x s) as a polynomial of 1 / s with s = sqrt(w), w from 5 to 88: relative error 2e-6."""
 LOG1P = (2.0, 0.6666631698608398, 0.40024909377098083, 0.27960601449012756, 0.28178349137306213)
-"""log1p(x) / s as a polynomial of s**2 with s = x / (2 + x), |x| up to 0.5: relative error 4e-9 before rounding."""
+"""log1p(x) / s as a polynomial of s**2 with s = x / (2 + x), |x| up to 0.5: relative error 4e-9 before
+rounding.
+"""
 
 
 def _float32(macro: Macro) -> Macro:
@@ -111,7 +118,9 @@ def expm1(b: Builder, x: Any) -> Any:
 
 @_float32
 def log1p(b: Builder, x: Any) -> Any:
-    """Return log(1 + x): near 0 s P(s**2) with s = x / (2 + x), because a log kernel is accurate to its ulp at 1 only."""
+    """Return log(1 + x): near 0 s P(s**2) with s = x / (2 + x), because a log kernel is accurate to its
+    ulp at 1 only.
+    """
     ratio = _div(b, x, _add(b, x, 2.0))
     near = _mul(b, ratio, _polynomial(b, _mul(b, ratio, ratio), LOG1P))
     far = _log(b, _add(b, x, 1.0))
@@ -202,7 +211,9 @@ def expand_erf(b: Builder, x: Any) -> Any:
 
 
 def expand_erfc(b: Builder, x: Any) -> Any:
-    """Return t P(t) exp(-z**2) with z = |x|, mirrored where x is negative: small relative error also in the tail."""
+    """Return t P(t) exp(-z**2) with z = |x|, mirrored where x is negative: small relative error also in
+    the tail.
+    """
     size = math.absolute(b, x)
     inverse = math.reciprocal(b, _add(b, _mul(b, size, ERFC_SCALE), 1.0))
     decay = _exp(b, _neg(b, _mul(b, size, size)))
@@ -218,7 +229,9 @@ def erfinv(b: Builder, x: Any) -> Any:
 
 @_float32
 def ndtri(b: Builder, x: Any) -> Any:
-    """Return the inverse of the normal distribution function: sqrt(2) erfinv(2 x - 1), without its cancellation."""
+    """Return the inverse of the normal distribution function: sqrt(2) erfinv(2 x - 1), without its
+    cancellation.
+    """
     product = _mul(b, _mul(b, x, 4.0), _from(b, 1.0, x))
     return _mul(b, _erfinv(b, _sub(b, _add(b, x, x), 1.0), product), float(np.sqrt(2)))
 

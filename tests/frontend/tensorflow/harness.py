@@ -1,6 +1,8 @@
-"""Differential testing of importers: trace a TensorFlow function, convert it, run it in LiteRT, compare with TensorFlow.
+"""Differential testing of importers: trace a TensorFlow function, convert it, run it in LiteRT, compare
+with TensorFlow.
 
-`check(function, spec, ...)` is the whole interface. Unknown dimensions (None) are tried at several sizes; integers,
+`check(function, spec,
+...)` is the whole interface. Unknown dimensions (None) are tried at several sizes; integers,
 booleans and strings must agree exactly, floats within a relative error (max|a-b| / max|reference|).
 """
 
@@ -64,7 +66,9 @@ def trace(function: Callable[..., Any], *specs: tf.TensorSpec, optimized: bool =
     arguments: dict[str, Any] = {}
     for index, tensor in enumerate(concrete.inputs):
         shape = None if tensor.shape.rank is None else tensor.shape.as_list()
-        value = b.add_input(fresh_types(f"x{index}", shape, dtype_of(tensor.dtype.as_datatype_enum)), f"x{index}")
+        value = b.add_input(
+            fresh_types(f"x{index}", shape, dtype_of(tensor.dtype.as_datatype_enum)), f"x{index}"
+        )
         arguments[node_name(tensor.name)] = as_complex(b, value) if value.dtype.is_complex else value
     frame = Frame({node.name: node for node in proto.node}, arguments)
     results = tracer.evaluate(b, frame, [tensor.name for tensor in concrete.outputs])
@@ -72,7 +76,9 @@ def trace(function: Callable[..., Any], *specs: tf.TensorSpec, optimized: bool =
         raise UnsupportedError(tracer.missing)
     b.graph.set_outputs(to_tensor(b, result) if isinstance(result, Complex) else result for result in results)
     signature = Signature(
-        b.graph, [f"x{index}" for index in range(len(arguments))], [f"y{index}" for index in range(len(results))]
+        b.graph,
+        [f"x{index}" for index in range(len(arguments))],
+        [f"y{index}" for index in range(len(results))],
     )
     model = Model({"main": signature})
     if optimized:
@@ -112,11 +118,14 @@ def check(
 ) -> Model:
     """Convert a function and compare LiteRT with TensorFlow, before and after optimisation.
 
-    Only builtin operations may remain, and no inferred dimension may contradict TensorFlow. `delegates`: whether to
+    Only builtin operations may remain, and no inferred dimension may contradict TensorFlow. `delegates`:
+    whether to
     run with XNNPACK, without, or both.
 
-    `sizes`: what the unknown dimensions are tried at, one number for all of them, or a tuple in the order of the
-    specs. `inputs`: the arrays, or a function (rng, shape, numpy dtype) of one. `ops`: the operations that must remain.
+    `sizes`: what the unknown dimensions are tried at, one number for all of them, or a tuple in the order
+    of the
+    specs. `inputs`: the arrays,
+    or a function (rng, shape, numpy dtype) of one. `ops`: the operations that must remain.
     """
     for optimized in (False, True):
         model, concrete = trace(function, *specs, optimized=optimized)
@@ -137,7 +146,9 @@ def check(
 
 
 def check_graph(model: Model, concrete: Any) -> None:
-    """Assert that only builtin operations remain and that the inferred output types agree with TensorFlow's."""
+    """Assert that only builtin operations remain and that the inferred output types agree with
+    TensorFlow's.
+    """
     nodes = [node for graph in model.all_graphs() for node in graph.nodes]
     foreign = {node.op.name for node in nodes if isinstance(node.op, (Custom, Flex, Opaque))}
     assert not foreign, f"not builtin: {sorted(foreign)}"
@@ -153,7 +164,8 @@ def _arrays(specs: Sequence[tf.TensorSpec], size: Any, make: Callable[..., Any] 
     arrays = []
     for item in specs:
         shape = [
-            (next(open_dims) if isinstance(size, tuple) else size) if dim is None else dim for dim in item.shape
+            (next(open_dims) if isinstance(size, tuple) else size) if dim is None else dim
+            for dim in item.shape
         ]
         arrays.append((make or sample)(rng, shape, item.dtype.as_numpy_dtype))
     return arrays

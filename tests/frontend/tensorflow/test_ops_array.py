@@ -1,4 +1,6 @@
-"""Shapes, movement and construction against TensorFlow: every attribute, element type, rank and unknown dimension."""
+"""Shapes, movement and construction against TensorFlow: every attribute, element type, rank and unknown
+dimension.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +13,21 @@ from tests.frontend.tensorflow.harness import check, f32, i32, operations, spec,
 tf = pytest.importorskip("tensorflow")
 raw = tf.raw_ops
 
-TYPES = "float32 int32 int64 int8 uint8 int16 bool float16 bfloat16 uint16 uint32".split()
+TYPES = [
+    "float32",
+    "int32",
+    "int64",
+    "int8",
+    "uint8",
+    "int16",
+    "bool",
+    "float16",
+    "bfloat16",
+    "uint16",
+    "uint32",
+]
 
-# -- shape ---------------------------------------------------------------------------------------------------------
+# -- shape ----------------------------------------------------------------------------------------------
 
 RESHAPES = {
     "flatten": (lambda x: tf.reshape(x, [-1]), f32(None, 3, 4)),
@@ -25,7 +39,8 @@ RESHAPES = {
     "from scalar": (lambda x: tf.reshape(x, [1, 1, 1]), f32()),
     "int64": (lambda x: tf.reshape(x, tf.constant([2, -1], tf.int64)), f32(None, 4)),
     "other": (lambda x: tf.reshape(x, tf.stack([4, tf.size(x) // 4])), f32(None, 4)),
-    "concat of shapes": (lambda x: tf.reshape(x, tf.concat([tf.shape(x)[:-1], [2, 2]], 0)), f32(None, None, 4)),
+    "concat of shapes": (lambda x: tf.reshape(x, tf.concat([tf.shape(x)[:-1], [2, 2]], 0)),
+    f32(None, None, 4)),
     "squeeze": (lambda x: tf.squeeze(x, [1, -1]), f32(None, 1, 4, 1)),
     "squeeze all": (lambda x: tf.squeeze(x), f32(1, 3, 1)),
     "squeeze of two unknown": (lambda x: tf.squeeze(x, [1]), f32(None, 1, None)),
@@ -35,7 +50,8 @@ RESHAPES = {
     "ensure": (lambda x: tf.ensure_shape(x, [None, 4]) + 1.0, f32(None, 4)),
     "broadcast": (lambda x: tf.broadcast_to(x, [2, 3, 4]), f32(3, 1)),
     "broadcast batch": (lambda x: tf.broadcast_to(x, [tf.shape(x)[0], 3, 4]), f32(None, 1, 4)),
-    "shapes": (lambda x: (tf.shape(x), tf.shape(x, tf.int64), tf.size(x), tf.rank(x), tf.size(x, tf.int64)), f32(None, 3)),
+    "shapes": (lambda x: (tf.shape(x), tf.shape(x, tf.int64), tf.size(x), tf.rank(x), tf.size(x, tf.int64)),
+    f32(None, 3)),
     "shape n": (lambda x: tf.shape_n([x, x[0]]), f32(None, 3)),
     "shape arithmetic": (lambda x: tf.range(tf.shape(x)[0] * 2 + 1), f32(None, 3)),
     "broadcast args": (
@@ -57,13 +73,16 @@ def test_movement_of_every_type(dtype):
         lambda x: (
             tf.reshape(x, [-1, 2]), tf.transpose(x, [2, 0, 1]), tf.concat([x, x], 1), tf.stack([x, x], -1),
             *tf.unstack(x, axis=1), *tf.split(x, 2, 2), *tf.split(x, [1, 3], 2), x[:, 1:], x[:, ::-1, 0],
-            tf.expand_dims(x, 1), tf.gather(x, [1, 0], axis=1), tf.reverse(x, [1]), tf.slice(x, [0, 1, 1], [-1, 1, 2]),
+            tf.expand_dims(x, 1), tf.gather(x, [1, 0], axis=1), tf.reverse(x, [1]),
+            tf.slice(x, [0, 1, 1], [-1, 1, 2]),
         ),
         spec(dtype, None, 2, 4),
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("dtype", [dtype for dtype in TYPES if not dtype.startswith("uint") or dtype == "uint8"])
+@pytest.mark.parametrize(
+    "dtype", [dtype for dtype in TYPES if not dtype.startswith("uint") or dtype == "uint8"]
+)
 def test_construction_of_every_type(dtype):
     check(
         lambda x: (
@@ -76,7 +95,8 @@ def test_construction_of_every_type(dtype):
 
 PERMUTATIONS = [
     ((None, 3), (1, 0)), ((None, 3, None), (2, 0, 1)), ((2, 3, 4), (0, 1, 2)), ((2, 1, 3, 1), (3, 2, 1, 0)),
-    ((2, 1, 3, 2, 2), (4, 0, 3, 1, 2)), ((1, 2, 3, 1, 2, 2), (5, 4, 3, 2, 1, 0)), ((2, 2, 3, 1, 2, 2, 2), (0, 3, 4, 1, 2, 6, 5)),
+    ((2, 1, 3, 2, 2), (4, 0, 3, 1, 2)), ((1, 2, 3, 1, 2, 2), (5, 4, 3, 2, 1, 0)),
+    ((2, 2, 3, 1, 2, 2, 2), (0, 3, 4, 1, 2, 6, 5)),
     ((2, 1, 2, 1, 2, 1, 2, 3), (7, 0, 1, 2, 3, 4, 5, 6)),
 ]  # fmt: skip
 
@@ -112,7 +132,7 @@ def test_split():
     check(lambda x: tf.unstack(x, axis=1), f32(3, 1))
 
 
-# -- slices ----------------------------------------------------------------------------------------------------------
+# -- slices ---------------------------------------------------------------------------------------------
 
 SLICES = {
     "one": (lambda x: x[1], (3, 4)),
@@ -154,7 +174,9 @@ def test_strided_slice(row):
     check(function, f32(*shape), sizes=(3, 5))
 
 
-@pytest.mark.parametrize("dtype", ["int8", "int64", "bool", "uint8", "int16", "float16", "uint16", "uint32", "string"])
+@pytest.mark.parametrize(
+    "dtype", ["int8", "int64", "bool", "uint8", "int16", "float16", "uint16", "uint32", "string"]
+)
 def test_strided_slice_types(dtype):
     check(lambda x: x[1:, ::-1, 0], spec(dtype, 3, 4, 2))
 
@@ -163,7 +185,12 @@ def test_strided_slice_with_computed_ends():
     start, end = np.array(1, np.int32), np.array(3, np.int32)
     data = np.arange(20, dtype=np.float32).reshape(4, 5)
     scalars = (i32(), i32())
-    check(lambda x, i, j: (x[i:j], x[i], x[:, i:j], x[i:, ::2], x[:-i]), f32(4, 5), *scalars, inputs=[data, start, end])
+    check(
+        lambda x, i, j: (x[i:j], x[i], x[:, i:j], x[i:, ::2], x[:-i]),
+        f32(4, 5),
+        *scalars,
+        inputs=[data, start, end],
+    )
     check(lambda x, i, j: (x[..., i], x[None, i:j], x[i, j]), f32(4, 5), *scalars, inputs=[data, start, end])
     check(lambda x, i, j: x[i - j :], f32(4, 5), *scalars, inputs=[data, start, end])
     six = data.reshape(2, 1, 2, 1, 1, 5)
@@ -202,11 +229,13 @@ def test_slice_with_computed_begin():
     check(lambda x: tf.slice(x, [0, 0], [tf.shape(x)[0], 2]), f32(None, 4))
 
 
-# -- padding, tiling, reversing ----------------------------------------------------------------------------------------
+# -- padding, tiling, reversing -------------------------------------------------------------------------
 
 PADDINGS = [
-    ((None, 3), ((0, 0), (1, 2))), ((None, 3, 4), ((1, 0), (0, 0), (2, 2))), ((2, 1, 2, 1, 2), ((0, 0), (1, 0), (0, 2), (0, 0), (1, 1))),
-    ((2, 1, 2, 1, 2, 3), ((0, 1), (1, 0), (0, 2), (0, 0), (1, 1), (1, 0))), ((3,), ((0, 0),)), ((3,), ((2, 1),)),
+    ((None, 3), ((0, 0), (1, 2))), ((None, 3, 4), ((1, 0), (0, 0), (2, 2))),
+    ((2, 1, 2, 1, 2), ((0, 0), (1, 0), (0, 2), (0, 0), (1, 1))),
+    ((2, 1, 2, 1, 2, 3), ((0, 1), (1, 0), (0, 2), (0, 0), (1, 1), (1, 0))), ((3,), ((0, 0),)),
+    ((3,), ((2, 1),)),
 ]  # fmt: skip
 
 
@@ -224,13 +253,19 @@ def test_pad_with_value(dtype):
 def test_pad_by_computed_amounts():
     amounts = np.array([[1, 0], [0, 2]], np.int32)
     data = np.ones((2, 3), np.float32)
-    check(lambda x, p: (tf.pad(x, p), tf.pad(x, p, constant_values=2.0)), f32(2, 3), i32(2, 2), inputs=[data, amounts])
+    check(
+        lambda x, p: (tf.pad(x, p), tf.pad(x, p, constant_values=2.0)),
+        f32(2, 3),
+        i32(2, 2),
+        inputs=[data, amounts],
+    )
 
 
 @pytest.mark.parametrize("mode", ["REFLECT", "SYMMETRIC"])
 @pytest.mark.parametrize(
     ("shape", "paddings"),
-    [((3,), ((2, 1),)), ((None, 3), ((0, 0), (1, 2))), ((2, 3, 4), ((1, 1), (2, 0), (0, 3))), ((1, 3, 4, 2), ((0, 0), (2, 2), (1, 1), (0, 0))),
+    [((3,), ((2, 1),)), ((None, 3), ((0, 0), (1, 2))), ((2, 3, 4), ((1, 1), (2, 0), (0, 3))),
+    ((1, 3, 4, 2), ((0, 0), (2, 2), (1, 1), (0, 0))),
      ((2, 2, 2, 2, 3), ((0, 1), (1, 0), (0, 0), (1, 1), (2, 2)))],
 )  # fmt: skip
 def test_mirror_pad(mode, shape, paddings):
@@ -247,7 +282,12 @@ def test_tile():
     check(lambda x: tf.tile(x, [2, 1, 3]), f32(None, 2, 3))
     check(lambda x: tf.tile(x, [1, 1]) + 1.0, f32(None, 2))
     check(lambda x: tf.tile(x[:, None], [1, tf.shape(x)[1], 1]), f32(None, 3))
-    check(lambda x, n: tf.tile(x, n), f32(2, 2), i32(2), inputs=[np.ones((2, 2), np.float32), np.array([2, 3], np.int32)])
+    check(
+        lambda x, n: tf.tile(x, n),
+        f32(2, 2),
+        i32(2),
+        inputs=[np.ones((2, 2), np.float32), np.array([2, 3], np.int32)],
+    )
     check(lambda x: tf.tile(x, [2, 1, 1, 2, 1, 1]), f32(1, 2, 1, 2, 1, 2))
 
 
@@ -270,7 +310,9 @@ def test_reverse_sequence(sequence, batch):
         )
 
 
-@pytest.mark.parametrize(("shift", "axis"), [(1, 0), (-2, 1), ([1, 2], [0, 1]), ([1, 1], [0, 0]), (7, 1), (0, 0)])
+@pytest.mark.parametrize(
+    ("shift", "axis"), [(1, 0), (-2, 1), ([1, 2], [0, 1]), ([1, 1], [0, 0]), (7, 1), (0, 0)]
+)
 def test_roll(shift, axis):
     check(lambda x: tf.roll(x, shift, axis), f32(4, 5))
     check(lambda x: tf.roll(x, shift, axis), f32(None, 5))
@@ -282,7 +324,7 @@ def test_roll_by_a_computed_shift():
         check(lambda x, n: tf.roll(x, n, 1), f32(3, 4), i32(), inputs=[data, np.int32(shift)])
 
 
-# -- construction --------------------------------------------------------------------------------------------------------
+# -- construction ---------------------------------------------------------------------------------------
 
 
 def test_fill_and_range():
@@ -294,6 +336,17 @@ def test_fill_and_range():
     check(lambda x: tf.zeros(tf.shape(x)) + tf.ones_like(x), f32(None, 3))
 
 
+def test_complex_tensors():
+    def every(x):
+        return (
+            tf.transpose(x, conjugate=True), tf.reshape(x, [-1]), x[:, ::-1, None], tf.concat([x, x], 1),
+            *tf.split(x, 3, 1), *tf.unstack(x, axis=1), tf.pad(x, [[0, 1], [0, 0]]), tf.gather(x, [0, 0]),
+            tf.zeros_like(x) + tf.ones_like(x), tf.fill([2, 2], x[0, 0]), tf.squeeze(x[:1], 0),
+        )  # fmt: skip
+
+    check(every, spec("complex64", None, 3))
+
+
 def test_lin_space():
     check(lambda x: tf.linspace(x, 2.0 * x + 1.0, 7), f32(), inputs=[np.float32(0.3)])
     check(lambda x: x + tf.linspace(0.0, 1.0, 11), f32(11))
@@ -301,7 +354,9 @@ def test_lin_space():
 
 
 def test_bitcast():
-    check(lambda x: (tf.bitcast(x, tf.int32), tf.bitcast(x, tf.uint8), tf.bitcast(x, tf.float32)), f32(None, 4))
+    check(
+        lambda x: (tf.bitcast(x, tf.int32), tf.bitcast(x, tf.uint8), tf.bitcast(x, tf.float32)), f32(None, 4)
+    )
     check(lambda x: tf.bitcast(x, tf.int32), spec("uint8", 3, 4))
 
 

@@ -11,7 +11,7 @@ from tests.frontend.tensorflow.harness import check, f32, operations, spec, trac
 tf = pytest.importorskip("tensorflow")
 raw = tf.raw_ops
 
-TYPES = "float32 int32 int64 int8 uint8 int16 uint16 uint32 float16 bfloat16".split()
+TYPES = ["float32", "int32", "int64", "int8", "uint8", "int16", "uint16", "uint32", "float16", "bfloat16"]
 
 
 @pytest.mark.parametrize("dtype", TYPES)
@@ -25,18 +25,30 @@ def test_comparisons(dtype):
 
 @pytest.mark.parametrize("dtype", ["bool", "string"])
 def test_equality(dtype):
-    check(lambda x, y: (raw.Equal(x=x, y=y), raw.NotEqual(x=x, y=y)), spec(dtype, None, 4), spec(dtype, None, 4))
+    check(
+        lambda x, y: (raw.Equal(x=x, y=y), raw.NotEqual(x=x, y=y)), spec(dtype, None, 4), spec(dtype, None, 4)
+    )
     check(lambda x, y: raw.Equal(x=x, y=y), spec(dtype, 3, 4), spec(dtype, 4))
 
 
 @pytest.mark.parametrize(
     ("shape", "other"),
-    [((), (3,)), ((2, 1, 3), (4, 1)), ((2, 3, 1, 4, 2), (3, 2, 1, 2)), ((2, 3, 1, 1, 2, 2), (1, 1, 4, 2, 2, 2))],
+    [
+        ((), (3,)),
+        ((2, 1, 3), (4, 1)),
+        ((2, 3, 1, 4, 2), (3, 2, 1, 2)),
+        ((2, 3, 1, 1, 2, 2), (1, 1, 4, 2, 2, 2)),
+    ],
 )
 def test_broadcast(shape, other):
     check(lambda x, y: (x < y, raw.Equal(x=x, y=y)), f32(*shape), f32(*other))
     check(
-        lambda x, y: (tf.logical_and(x, y), tf.logical_or(x, y), tf.logical_not(x), tf.math.logical_xor(x, y)),
+        lambda x, y: (
+            tf.logical_and(x, y),
+            tf.logical_or(x, y),
+            tf.logical_not(x),
+            tf.math.logical_xor(x, y),
+        ),
         spec("bool", *shape),
         spec("bool", *other),
     )
@@ -44,7 +56,11 @@ def test_broadcast(shape, other):
 
 def test_special_numbers():
     numbers = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0], np.float32)
-    check(lambda x: (raw.Equal(x=x, y=x), raw.NotEqual(x=x, y=x), x < x, x >= x, x > -x), f32(5), inputs=[numbers])
+    check(
+        lambda x: (raw.Equal(x=x, y=x), raw.NotEqual(x=x, y=x), x < x, x >= x, x > -x),
+        f32(5),
+        inputs=[numbers],
+    )
 
 
 def test_incompatible_shapes():
@@ -63,8 +79,15 @@ def test_approximate_equal():
 
 @pytest.mark.parametrize("dtype", [*TYPES, "bool"])
 def test_select(dtype):
-    check(lambda c, x, y: tf.where(c, x, y), spec("bool", None, 3), spec(dtype, None, 3), spec(dtype, None, 3))
-    check(lambda c, x, y: raw.Select(condition=c, x=x, y=y), spec("bool", 2), spec(dtype, 2, 3), spec(dtype, 2, 3))
+    check(
+        lambda c, x, y: tf.where(c, x, y), spec("bool", None, 3), spec(dtype, None, 3), spec(dtype, None, 3)
+    )
+    check(
+        lambda c, x, y: raw.Select(condition=c, x=x, y=y),
+        spec("bool", 2),
+        spec(dtype, 2, 3),
+        spec(dtype, 2, 3),
+    )
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,8 @@ def test_mat_mul(transpose_a, transpose_b):
 
 PRODUCTS = [
     ((None, 3, 4), (None, 4, 5)), ((2, 3, 4), (4, 5)), ((3, 4), (2, 4, 5)), ((2, 1, 3, 4), (3, 4, 2)),
-    ((2, 3, 1, 2, 4), (1, 4, 3)), ((2, 1, 2, 1, 3, 4), (1, 2, 1, 2, 4, 2)), ((2, 2, 2, 2, 3, 4), (2, 2, 2, 2, 4, 2)),
+    ((2, 3, 1, 2, 4), (1, 4, 3)), ((2, 1, 2, 1, 3, 4), (1, 2, 1, 2, 4, 2)),
+    ((2, 2, 2, 2, 3, 4), (2, 2, 2, 2, 4, 2)),
     ((2, 3, 2, 2, 3, 4), (4, 2)),
 ]  # fmt: skip
 
@@ -60,41 +61,76 @@ def test_products_of_other_types():
     )
 
 
+def test_sparse_mat_mul():
+    """TensorFlow 1 had it for operands with many zeros; the flags are hints."""
+    check(lambda x, y: raw.SparseMatMul(a=x, b=y, a_is_sparse=True, transpose_b=True), f32(2, 3), f32(4, 3))
+
+
+def test_complex_products():
+    left, right = spec("complex64", 2, 3, 4), spec("complex64", 2, 4, 2)
+    check(lambda x, y: tf.matmul(x, y), left, right)
+    check(
+        lambda x, y: tf.matmul(x, y, adjoint_a=True, transpose_b=True),
+        spec("complex64", 2, 4, 3),
+        spec("complex64", 2, 2, 4),
+    )
+    check(lambda x, y: tf.einsum("bij,bjk->bik", x, y), left, right)
+
+
 def test_weights_become_fully_connected():
     assert operations(lambda x: tf.matmul(x, weights(4, 5)), f32(None, 4)) == ["FullyConnected"]
     assert operations(lambda x: tf.matmul(x, weights(4, 5)), f32(None, None, 4)) == ["FullyConnected"]
-    assert operations(lambda x: tf.matmul(x, weights(5, 4), transpose_b=True), f32(2, 4)) == ["FullyConnected"]
+    assert operations(lambda x: tf.matmul(x, weights(5, 4), transpose_b=True), f32(2, 4)) == [
+        "FullyConnected"
+    ]
 
 
 ONE = {
-    "ij->ji": (None, 3), "ijk->kij": (2, 3, 4), "ij->i": (None, 3), "ij->": (2, 3), "ii->i": (3, 3), "ii->": (3, 3),
-    "iji->ij": (3, 2, 3), "iij->j": (3, 3, 2), "...ij->...ji": (2, 3, 4), "...i->...": (None, 3), "ij": (2, 3),
+    "ij->ji": (None, 3), "ijk->kij": (2, 3, 4), "ij->i": (None, 3), "ij->": (2, 3), "ii->i": (3, 3),
+    "ii->": (3, 3),
+    "iji->ij": (3, 2, 3), "iij->j": (3, 3, 2), "...ij->...ji": (2, 3, 4), "...i->...": (None, 3),
+    "ij": (2, 3),
     "ba": (2, 3), "ijk->ikj": (2, None, 4), "i...->...": (2, 3, 4), "ijkl->jl": (2, 3, 4, 5),
 }  # fmt: skip
 TWO = {
-    "ij,jk->ik": ((None, 3), (3, 4)), "ij,kj->ik": ((2, 3), (4, 3)), "ij,jk->ki": ((2, 3), (3, 4)), "ij,jk": ((2, 3), (3, 4)),
-    "ji,jk->ik": ((3, 2), (3, 4)), "bij,bjk->bik": ((None, 2, 3), (None, 3, 4)), "bij,bkj->bik": ((2, 2, 3), (2, 4, 3)),
-    "abc,cd->abd": ((None, None, 3), (3, 4)), "abc,cde->abde": ((None, 3, 4), (4, 2, 5)), "abcd,cde->abe": ((None, 3, 4, 2), (4, 2, 5)),
-    "BTNH,BSNH->BNTS": ((None, 3, 2, 4), (None, 5, 2, 4)), "BNTS,BSNH->BTNH": ((None, 2, 3, 5), (None, 5, 2, 4)),
+    "ij,jk->ik": ((None, 3), (3, 4)), "ij,kj->ik": ((2, 3), (4, 3)), "ij,jk->ki": ((2, 3), (3, 4)),
+    "ij,jk": ((2, 3), (3, 4)),
+    "ji,jk->ik": ((3, 2), (3, 4)), "bij,bjk->bik": ((None, 2, 3), (None, 3, 4)),
+    "bij,bkj->bik": ((2, 2, 3), (2, 4, 3)),
+    "abc,cd->abd": ((None, None, 3), (3, 4)), "abc,cde->abde": ((None, 3, 4), (4, 2, 5)),
+    "abcd,cde->abe": ((None, 3, 4, 2), (4, 2, 5)),
+    "BTNH,BSNH->BNTS": ((None, 3, 2, 4), (None, 5, 2, 4)),
+    "BNTS,BSNH->BTNH": ((None, 2, 3, 5), (None, 5, 2, 4)),
     "aecd,abcd->acbe": ((2, 5, 2, 4), (2, 3, 2, 4)), "acbe,aecd->abcd": ((2, 2, 3, 5), (2, 5, 2, 4)),
-    "i,j->ij": ((3,), (4,)), "i,i->": ((3,), (3,)), "i,i->i": ((3,), (3,)), "ij,ij->ij": ((None, 3), (None, 3)),
-    "ij,ij->": ((2, 3), (2, 3)), "ij,i->ij": ((2, 3), (2,)), "ij,j->ji": ((2, 3), (3,)), "ij,kl->ijkl": ((2, 3), (2, 2)),
-    "...ij,...jk->...ik": ((2, 1, 2, 3), (3, 3, 4)), "...ij,jk->...ik": ((None, 2, 2, 3), (3, 4)), "i...,i...->...": ((3, 2), (3, 2)),
-    "...i,...i->...": ((2, 3, 4), (4,)), "ab...,b...->a...": ((2, 3, 4), (3, 4)), "...,...->...": ((2, 3), (3,)),
-    "bhwc,hkc->bhwk": ((None, 3, 2, 4), (3, 5, 4)), "ijk,ilm->jklm": ((2, 3, 2), (2, 3, 2)), "ijk,jil->kl": ((2, 3, 4), (3, 2, 5)),
-    "ij,kj->": ((2, 3), (4, 3)), "ijj,jk->ik": ((2, 3, 3), (3, 4)), "abcdef,fg->abcdeg": ((2, 1, 2, 1, 2, 3), (3, 4)),
-    "abcdef,abcdfg->abcdeg": ((2, 1, 2, 2, 2, 3), (2, 1, 2, 2, 3, 4)), "ac,bc->abc": ((2, 3), (4, 3)), ",ij->ji": ((), (2, 3)),
+    "i,j->ij": ((3,), (4,)), "i,i->": ((3,), (3,)), "i,i->i": ((3,), (3,)),
+    "ij,ij->ij": ((None, 3), (None, 3)),
+    "ij,ij->": ((2, 3), (2, 3)), "ij,i->ij": ((2, 3), (2,)), "ij,j->ji": ((2, 3), (3,)),
+    "ij,kl->ijkl": ((2, 3), (2, 2)),
+    "...ij,...jk->...ik": ((2, 1, 2, 3), (3, 3, 4)), "...ij,jk->...ik": ((None, 2, 2, 3), (3, 4)),
+    "i...,i...->...": ((3, 2), (3, 2)),
+    "...i,...i->...": ((2, 3, 4), (4,)), "ab...,b...->a...": ((2, 3, 4), (3, 4)),
+    "...,...->...": ((2, 3), (3,)),
+    "bhwc,hkc->bhwk": ((None, 3, 2, 4), (3, 5, 4)), "ijk,ilm->jklm": ((2, 3, 2), (2, 3, 2)),
+    "ijk,jil->kl": ((2, 3, 4), (3, 2, 5)),
+    "ij,kj->": ((2, 3), (4, 3)), "ijj,jk->ik": ((2, 3, 3), (3, 4)),
+    "abcdef,fg->abcdeg": ((2, 1, 2, 1, 2, 3), (3, 4)),
+    "abcdef,abcdfg->abcdeg": ((2, 1, 2, 2, 2, 3), (2, 1, 2, 2, 3, 4)), "ac,bc->abc": ((2, 3), (4, 3)),
+    ",ij->ji": ((), (2, 3)),
     "bij,bjk->bki": ((2, 2, 3), (2, 3, 4)), "aij,bjk->abik": ((2, 2, 3), (4, 3, 2)),
 }  # fmt: skip
 MORE = {
-    "ij,jk,kl->il": ((None, 3), (3, 4), (4, 2)), "i,j,k->ijk": ((2,), (3,), (4,)), "bi,bj,bk->bijk": ((2, 2), (2, 3), (2, 2)),
+    "ij,jk,kl->il": ((None, 3), (3, 4), (4, 2)), "i,j,k->ijk": ((2,), (3,), (4,)),
+    "bi,bj,bk->bijk": ((2, 2), (2, 3), (2, 2)),
     "ij,ij,ij->i": ((2, 3), (2, 3), (2, 3)), "...i,ij,j->...": ((2, 2, 3), (3, 4), (4,)),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("equation", ONE)
 def test_einsum_of_one(equation):
-    check(lambda x: raw.Einsum(inputs=[x], equation=equation if "->" in equation else _explicit(equation)), f32(*ONE[equation]))
+    check(
+        lambda x: raw.Einsum(inputs=[x], equation=equation if "->" in equation else _explicit(equation)),
+        f32(*ONE[equation]),
+    )
 
 
 def _explicit(equation: str) -> str:
@@ -125,7 +161,12 @@ def test_einsum_of_two_unknown_dimensions():
     shapes = ((2, 3), (4, 1))
     check(lambda x: tf.einsum("abc,cde->abde", x, weights(4, 2, 5)), f32(None, None, 4), sizes=shapes)
     for size in ((2, 3, 2, 4), (1, 5, 1, 2)):
-        check(lambda x, y: tf.einsum("BTNH,BSNH->BNTS", x, y), f32(None, None, 2, 4), f32(None, None, 2, 4), sizes=(size,))
+        check(
+            lambda x, y: tf.einsum("BTNH,BSNH->BNTS", x, y),
+            f32(None, None, 2, 4),
+            f32(None, None, 2, 4),
+            sizes=(size,),
+        )
 
 
 def test_einsum_is_one_product():

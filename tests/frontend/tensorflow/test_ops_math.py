@@ -98,7 +98,8 @@ def test_positive(name, dtype):
 
 @pytest.mark.parametrize(
     ("shape", "other"),
-    [((), ()), ((3,), ()), ((2, 1, 3), (4, 1)), ((2, 3, 1, 4, 5), (3, 2, 1, 5)), ((2, 1, 3, 4, 1, 2), (3, 1, 1, 3, 2)),
+    [((), ()), ((3,), ()), ((2, 1, 3), (4, 1)), ((2, 3, 1, 4, 5), (3, 2, 1, 5)),
+    ((2, 1, 3, 4, 1, 2), (3, 1, 1, 3, 2)),
      ((2, 3, 1, 1, 2, 1, 2), (1, 1, 2, 3, 2, 1, 1))],
 )  # fmt: skip
 @pytest.mark.parametrize("name", ["Add", "Pow", "FloorMod", "Maximum", "Atan2", "BitwiseXor", "RealDiv"])
@@ -152,12 +153,22 @@ def test_special_values(name, numbers):
 @pytest.mark.parametrize(
     ("name", "low", "high", "error"),
     [("Asin", -1, 1, 2e-6), ("Acos", -1, 1, 2e-6), ("Atanh", -0.9999, 0.9999, 5e-6), ("Acosh", 1, 5, 5e-6),
-     ("Erf", -5, 5, 5e-7), ("Erfc", -5, 5, 5e-7), ("Erfinv", -0.99999, 0.99999, 5e-6), ("Ndtri", 1e-6, 0.99999, 5e-6),
+     ("Erf", -5, 5, 5e-7), ("Erfc", -5, 5, 5e-7), ("Erfinv", -0.99999, 0.99999, 5e-6),
+     ("Ndtri", 1e-6, 0.99999, 5e-6),
      ("Tan", -1.5, 1.5, 1e-5), ("Sinh", -80, 80, 1e-5), ("Cosh", -80, 80, 1e-5), ("Expm1", -20, 20, 3e-6)],
 )  # fmt: skip
 def test_range(name, low, high, error):
     points = np.linspace(low, high, 4001).astype(np.float32)
     check(lambda x: getattr(raw, name)(x=x), f32(4001), inputs=[points], tolerance=error)
+
+
+def test_floor_division_of_floats():
+    """Rounded as float32 has it, and without an error where the divisor is zero."""
+    numbers = [
+        np.array([1.0, 0.9, -1.0, 0.0, 7.0], np.float32),
+        np.array([0.1, 0.3, 0.0, 0.0, -2.0], np.float32),
+    ]
+    check(lambda x, y: x // y, f32(5), f32(5), inputs=numbers)
 
 
 def test_erfc_tail_is_relatively_accurate():
@@ -186,7 +197,20 @@ def test_clip_by_value():
     check(lambda x: raw.ClipByValue(t=x, clip_value_min=1, clip_value_max=2), spec("int64", 9))
 
 
-CAST = "float32 int32 int64 int8 uint8 int16 uint16 uint32 float16 bfloat16 bool float64".split()
+CAST = [
+    "float32",
+    "int32",
+    "int64",
+    "int8",
+    "uint8",
+    "int16",
+    "uint16",
+    "uint32",
+    "float16",
+    "bfloat16",
+    "bool",
+    "float64",
+]
 
 
 @pytest.mark.parametrize("source", CAST)
@@ -203,12 +227,18 @@ def test_cast(source):
 
 def test_cast_truncates_negative_numbers():
     numbers = np.array([-1.7, -0.5, 0.5, 1.7, -100.9], np.float32)
-    check(lambda x: (tf.cast(x, tf.int32), tf.cast(x, tf.int8), tf.cast(x, tf.bool)), f32(5), inputs=[numbers])
+    check(
+        lambda x: (tf.cast(x, tf.int32), tf.cast(x, tf.int8), tf.cast(x, tf.bool)), f32(5), inputs=[numbers]
+    )
 
 
 def test_cast_wraps_integers():
     numbers = np.array([300, -1, 128, 65536, -129], np.int32)
-    check(lambda x: (tf.cast(x, tf.uint8), tf.cast(x, tf.int8), tf.cast(x, tf.int16)), spec("int32", 5), inputs=[numbers])
+    check(
+        lambda x: (tf.cast(x, tf.uint8), tf.cast(x, tf.int8), tf.cast(x, tf.int16)),
+        spec("int32", 5),
+        inputs=[numbers],
+    )
 
 
 def test_shifts():
@@ -247,7 +277,12 @@ def test_bucketize():
     check(lambda x: raw.Bucketize(input=x, boundaries=[-1.0, 2.0]), spec("int64", 9))
 
 
-SCANS = [(axis, exclusive, reverse) for axis in (0, 1, -1) for exclusive in (False, True) for reverse in (False, True)]
+SCANS = [
+    (axis, exclusive, reverse)
+    for axis in (0, 1, -1)
+    for exclusive in (False, True)
+    for reverse in (False, True)
+]
 
 
 @pytest.mark.parametrize(("axis", "exclusive", "reverse"), SCANS)
@@ -273,7 +308,12 @@ def test_shape_arithmetic_of_64_bits_has_kernels():
 
 
 def test_one_to_one_operations_are_one_operation():
-    assert operations(lambda x, y: tf.maximum(tf.exp(x) * y, x - y), f32(2, 3), f32(3)) == ["Exp", "Mul", "Sub", "Maximum"]
+    assert operations(lambda x, y: tf.maximum(tf.exp(x) * y, x - y), f32(2, 3), f32(3)) == [
+        "Exp",
+        "Mul",
+        "Sub",
+        "Maximum",
+    ]
 
 
 @pytest.mark.parametrize(

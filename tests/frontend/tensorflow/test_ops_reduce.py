@@ -19,7 +19,9 @@ REDUCTIONS = [raw.Sum, raw.Mean, raw.Prod, raw.Max, raw.Min, raw.EuclideanNorm]
 @pytest.mark.parametrize("keep_dims", [False, True])
 def test_axes(axes, keep_dims):
     def every(x):
-        return tuple(operation(input=x, axis=np.array(axes, np.int32), keep_dims=keep_dims) for operation in REDUCTIONS)
+        return tuple(
+            operation(input=x, axis=np.array(axes, np.int32), keep_dims=keep_dims) for operation in REDUCTIONS
+        )
 
     check(every, f32(None, 3, 4))
 
@@ -28,7 +30,8 @@ def test_axes(axes, keep_dims):
 def test_booleans(axes):
     where = np.array(axes, np.int64)
     check(
-        lambda x: (raw.Any(input=x, axis=where), raw.All(input=x, axis=where, keep_dims=True)), spec("bool", None, 3, 4)
+        lambda x: (raw.Any(input=x, axis=where), raw.All(input=x, axis=where, keep_dims=True)),
+        spec("bool", None, 3, 4),
     )
 
 
@@ -68,13 +71,21 @@ def test_log_sum_exp():
 @pytest.mark.parametrize("dtype", ["float32", "int32", "int64", "int8", "uint8", "int16", "float16"])
 def test_arg_extremes(axis, dtype):
     check(
-        lambda x: (tf.argmax(x, axis), tf.argmin(x, axis), tf.argmax(x, axis, tf.int32), tf.argmin(x, axis, tf.int32)),
+        lambda x: (
+            tf.argmax(x, axis),
+            tf.argmin(x, axis),
+            tf.argmax(x, axis, tf.int32),
+            tf.argmin(x, axis, tf.int32),
+        ),
         spec(dtype, None, 7),
     )
 
 
 def test_arg_extremes_of_other_kinds():
-    check(lambda x: (raw.ArgMax(input=x, dimension=0, output_type=tf.int64), tf.argmin(x, 1)), spec("bool", 5, 4))
+    check(
+        lambda x: (raw.ArgMax(input=x, dimension=0, output_type=tf.int64), tf.argmin(x, 1)),
+        spec("bool", 5, 4),
+    )
     check(lambda x: raw.ArgMax(input=x, dimension=1, output_type=tf.int16), f32(5, 4))
     check(lambda x: tf.argmax(x, 3), f32(2, 3, 2, 4, 2))
     ties = np.array([[1, 3, 3, 0], [2, 2, 2, 2]], np.float32)
@@ -104,8 +115,17 @@ SORTED = np.array([0, 0, 2, 3, 3], np.int32)
 def test_unsorted_segments(name, dtype):
     operation = getattr(raw, f"UnsortedSegment{name}")
     data = np.random.default_rng(1).integers(-5, 5, (5, 3)).astype(dtype)
-    check(lambda x, ids: operation(data=x, segment_ids=ids, num_segments=5), spec(dtype, 5, 3), i32(5), inputs=[data, IDS])
-    check(lambda x: operation(data=x, segment_ids=IDS.astype(np.int64), num_segments=4), spec(dtype, 5, 3), inputs=[data])
+    check(
+        lambda x, ids: operation(data=x, segment_ids=ids, num_segments=5),
+        spec(dtype, 5, 3),
+        i32(5),
+        inputs=[data, IDS],
+    )
+    check(
+        lambda x: operation(data=x, segment_ids=IDS.astype(np.int64), num_segments=4),
+        spec(dtype, 5, 3),
+        inputs=[data],
+    )
 
 
 def test_unsorted_segments_of_other_kinds():

@@ -11,20 +11,23 @@ from litecast.frontend.tensorflow.importer import tf
 from litecast.ir.builder import Builder, Composite
 from litecast.ir.graph import Value
 from litecast.ir.types import DType, Sym
-from litecast.lib import array, complex as complexes, index, math
+from litecast.lib import array, index, math
+from litecast.lib import complex as complexes
 from litecast.lib.array import unsupported
 from litecast.ops.enums import MirrorPadMode
 
 
 def integers(x: Value, what: str, op: str) -> list[int]:
-    """Return the contents of a constant integer operand as a flat list; UnsupportedError where it is computed."""
+    """Return the contents of a constant integer operand as a flat list; UnsupportedError where it is
+    computed.
+    """
     known = x.known if x.known is not None else x.array() if x.is_const else None
     if known is None or any(isinstance(item, Sym) for item in np.ravel(known)):
         raise unsupported(op, f"its {what} is not constant", f"compute the {what} from constants")
     return [int(item) for item in np.ravel(known)]
 
 
-# -- shape --------------------------------------------------------------------------------------------------------
+# -- shape ----------------------------------------------------------------------------------------------
 
 
 @tf("Reshape")
@@ -76,7 +79,8 @@ def ensure_shape(b: Builder, x: Any, *, shape: tuple[int | None, ...] | None = N
     if shape is None or x.type.shape is None:
         return x
     if len(shape) != x.rank or any(
-        want is not None and isinstance(dim, int) and dim != want for want, dim in zip(shape, x.shape, strict=True)
+        want is not None and isinstance(dim, int) and dim != want
+        for want, dim in zip(shape, x.shape, strict=True)
     ):
         raise ValueError(f"shape {x.shape} is not {shape}")
     return x
@@ -87,7 +91,7 @@ def broadcast_args(b: Builder, left: Value, right: Value) -> Any:
     return b(ops.BroadcastArgs(), left, right)
 
 
-# -- movement -----------------------------------------------------------------------------------------------------
+# -- movement -------------------------------------------------------------------------------------------
 
 
 @tf("Transpose")
@@ -226,7 +230,7 @@ def bitcast(b: Builder, x: Any, *, type: DType) -> Any:
 @tf("ConcatOffset")
 def concat_offset(b: Builder, axis: Value, *shapes: Value) -> list[Any]:
     """Where each part of a concatenation starts: the sizes before it on the axis, 0 elsewhere."""
-    on_axis = np.zeros(shapes[0].shape[0], shapes[0].dtype.numpy)
+    on_axis = np.zeros(int(shapes[0].type.size), shapes[0].dtype.numpy)  # type: ignore[arg-type]
     on_axis[integers(axis, "axis", "ConcatOffset")[0]] = 1
     starts: list[Any] = [b.const(np.zeros_like(on_axis))]
     for shape in shapes[:-1]:
@@ -234,7 +238,7 @@ def concat_offset(b: Builder, axis: Value, *shapes: Value) -> list[Any]:
     return starts
 
 
-# -- construction -------------------------------------------------------------------------------------------------
+# -- construction ---------------------------------------------------------------------------------------
 
 
 @tf("Fill")
@@ -251,7 +255,10 @@ def range_(b: Builder, start: Value, limit: Value, delta: Value) -> Any:
 
 @tf("ZerosLike", "OnesLike")
 def filled_like(b: Builder, x: Any, *, op: str) -> Any:
-    return array.full(b, b.dims(x.shape), 1 if op == "OnesLike" else 0, x.dtype)
+    number = 1 if op == "OnesLike" else 0
+    if x.dtype.is_complex:
+        return complexes.as_complex(b, array.full(b, b.dims(x.shape), number, DType.FLOAT32))
+    return array.full(b, b.dims(x.shape), number, x.dtype)
 
 
 @tf("LinSpace")

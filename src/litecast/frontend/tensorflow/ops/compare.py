@@ -17,7 +17,8 @@ from litecast.lib import array, math
 from litecast.ops.dims import merge_shapes
 
 DIRECT: dict[str, Op] = {
-    "Less": ops.Less(), "LessEqual": ops.LessEqual(), "Greater": ops.Greater(), "GreaterEqual": ops.GreaterEqual(),
+    "Less": ops.Less(), "LessEqual": ops.LessEqual(), "Greater": ops.Greater(),
+    "GreaterEqual": ops.GreaterEqual(),
     "LogicalAnd": ops.LogicalAnd(), "LogicalOr": ops.LogicalOr(), "LogicalNot": ops.LogicalNot(),
 }  # fmt: skip
 """TensorFlow operations that are one elementwise operation of the same meaning."""

@@ -21,7 +21,7 @@ def check_policy(op: str, policy: str) -> None:
         raise unsupported(op, f"bad_indices_policy {policy}", "use indices that are in range")
 
 
-# -- gather, scatter ----------------------------------------------------------------------------------------------
+# -- gather, scatter ------------------------------------------------------------------------------------
 
 
 @tf("Gather")
@@ -48,7 +48,9 @@ def scatter_nd(b: Builder, indices: Any, updates: Any, shape: Any, *, bad_indice
 
 
 @tf(*scatter.COMBINE)
-def tensor_scatter(b: Builder, x: Any, indices: Any, updates: Any, *, op: str, bad_indices_policy: str = "") -> Any:
+def tensor_scatter(
+    b: Builder, x: Any, indices: Any, updates: Any, *, op: str, bad_indices_policy: str = ""
+) -> Any:
     check_policy(op, bad_indices_policy)
     return scatter.COMBINE[op](b, x, indices, updates)
 
@@ -92,7 +94,7 @@ def one_hot(b: Builder, indices: Any, depth: Any, on_value: Any, off_value: Any,
     return index.one_hot(b, indices, depth, on_value, off_value, axis)
 
 
-# -- diagonals and bands ------------------------------------------------------------------------------------------
+# -- diagonals and bands --------------------------------------------------------------------------------
 
 
 @tf("Diag")
@@ -119,7 +121,9 @@ def matrix_diag(b: Builder, x: Any) -> Any:
 def matrix_diag_v2(
     b: Builder, x: Any, k: Any, rows: Any, columns: Any, padding: Any, *, op: str, align: str = "LEFT_LEFT"
 ) -> Any:
-    numbers = [integers(operand, what, op) for operand, what in ((k, "k"), (rows, "rows"), (columns, "columns"))]
+    numbers = [
+        integers(operand, what, op) for operand, what in ((k, "k"), (rows, "rows"), (columns, "columns"))
+    ]
     return matrix.diagonals_to_matrix(b, x, numbers[0], numbers[1][0], numbers[2][0], padding, align)
 
 
@@ -129,7 +133,9 @@ def matrix_diag_part(b: Builder, x: Any) -> Any:
 
 
 @tf("MatrixDiagPartV2", "MatrixDiagPartV3")
-def matrix_diag_part_v2(b: Builder, x: Any, k: Any, padding: Any, *, op: str, align: str = "LEFT_LEFT") -> Any:
+def matrix_diag_part_v2(
+    b: Builder, x: Any, k: Any, padding: Any, *, op: str, align: str = "LEFT_LEFT"
+) -> Any:
     return matrix.diagonals_of_matrix(b, x, integers(k, "k", op), padding, align)
 
 
@@ -139,7 +145,9 @@ def matrix_set_diag(b: Builder, x: Any, diagonal: Any) -> Any:
 
 
 @tf("MatrixSetDiagV2", "MatrixSetDiagV3")
-def matrix_set_diag_v2(b: Builder, x: Any, diagonal: Any, k: Any, *, op: str, align: str = "LEFT_LEFT") -> Any:
+def matrix_set_diag_v2(
+    b: Builder, x: Any, diagonal: Any, k: Any, *, op: str, align: str = "LEFT_LEFT"
+) -> Any:
     return matrix.set_diagonals(b, x, diagonal, integers(k, "k", op), align)
 
 

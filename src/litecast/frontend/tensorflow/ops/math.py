@@ -16,21 +16,27 @@ from litecast.ir.types import DType
 from litecast.lib import array, math, scan, special
 from litecast.lib.array import unsupported
 
-DIRECT = {
+DIRECT: dict[str, Op] = {
     "Add": ops.Add(), "AddV2": ops.Add(), "Sub": ops.Sub(), "Mul": ops.Mul(), "Maximum": ops.Maximum(),
-    "Minimum": ops.Minimum(), "RealDiv": ops.Div(), "Sqrt": ops.Sqrt(), "Rsqrt": ops.Rsqrt(), "Exp": ops.Exp(),
-    "Log": ops.Log(), "Neg": ops.Neg(), "Floor": ops.Floor(), "Ceil": ops.Ceil(), "Sin": ops.Sin(), "Cos": ops.Cos(),
+    "Minimum": ops.Minimum(), "RealDiv": ops.Div(), "Sqrt": ops.Sqrt(), "Rsqrt": ops.Rsqrt(),
+    "Exp": ops.Exp(),
+    "Log": ops.Log(), "Neg": ops.Neg(), "Floor": ops.Floor(), "Ceil": ops.Ceil(), "Sin": ops.Sin(),
+    "Cos": ops.Cos(),
     "Atan2": ops.Atan2(), "BitwiseXor": ops.BitwiseXor(), "Rint": ops.Round(), "FloorMod": ops.FloorMod(),
 }  # fmt: skip
 """TensorFlow operations that are one elementwise operation of the same meaning."""
-DECOMPOSED = {
-    "Abs": math.absolute, "Sign": math.sign, "Square": math.square, "SquaredDifference": math.squared_difference,
-    "Pow": math.power, "FloorDiv": math.floor_divide, "Round": math.round_half_even, "Reciprocal": math.reciprocal,
+DECOMPOSED: dict[str, Callable[..., Any]] = {
+    "Abs": math.absolute, "Sign": math.sign, "Square": math.square,
+    "SquaredDifference": math.squared_difference,
+    "Pow": math.power, "FloorDiv": math.floor_divide, "Round": math.round_half_even,
+    "Reciprocal": math.reciprocal,
     "Inv": math.reciprocal, "TruncateDiv": math.truncate_divide, "TruncateMod": math.truncate_mod,
-    "Mod": math.truncate_mod, "Invert": math.invert, "LeftShift": math.left_shift, "RightShift": math.right_shift,
+    "Mod": math.truncate_mod, "Invert": math.invert, "LeftShift": math.left_shift,
+    "RightShift": math.right_shift,
     "BitwiseAnd": math.bitwise_and, "BitwiseOr": math.bitwise_or,
     "IsNan": math.is_nan, "IsInf": math.is_inf, "IsFinite": math.is_finite,
-    "Expm1": special.expm1, "Log1p": special.log1p, "Tan": special.tan, "Asin": special.asin, "Acos": special.acos,
+    "Expm1": special.expm1, "Log1p": special.log1p, "Tan": special.tan, "Asin": special.asin,
+    "Acos": special.acos,
     "Atan": special.atan, "Sinh": special.sinh, "Cosh": special.cosh, "Asinh": special.asinh,
     "Acosh": special.acosh, "Atanh": special.atanh, "Erf": special.erf, "Erfc": special.erfc,
     "Erfinv": special.erfinv, "Ndtri": special.ndtri,
@@ -94,7 +100,7 @@ def clip_by_value(b: Builder, x: Any, low: Any, high: Any) -> Any:
 
 
 @tf("Cast", harmless=("SrcT",))
-def cast(b: Builder, x: Any, *, DstT: DType, Truncate: bool = False) -> Any:  # noqa: N803
+def cast(b: Builder, x: Any, *, DstT: DType, Truncate: bool = False) -> Any:
     if Truncate and x.dtype.is_float and DstT.is_float:
         raise unsupported("Cast", "Truncate rounds towards zero between floats", "cast with rounding")
     return array.cast(b, x, DstT)
@@ -118,6 +124,8 @@ def cumprod(b: Builder, x: Any, axis: Any, *, exclusive: bool = False, reverse: 
 
 
 @tf("CumulativeLogsumexp")
-def cumulative_logsumexp(b: Builder, x: Any, axis: Any, *, exclusive: bool = False, reverse: bool = False) -> Any:
+def cumulative_logsumexp(
+    b: Builder, x: Any, axis: Any, *, exclusive: bool = False, reverse: bool = False
+) -> Any:
     axis = integers(axis, "axis", "CumulativeLogsumexp")[0]
     return scan.cumulative_logsumexp(b, x, axis, exclusive, reverse)

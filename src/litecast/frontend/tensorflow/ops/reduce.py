@@ -13,7 +13,8 @@ from litecast.lib import reduce
 from litecast.lib.array import unsupported
 
 REDUCTIONS: dict[str, Callable[..., Any]] = {
-    "Sum": reduce.total, "Mean": reduce.mean, "Prod": reduce.product, "Max": reduce.maximum, "Min": reduce.minimum,
+    "Sum": reduce.total, "Mean": reduce.mean, "Prod": reduce.product, "Max": reduce.maximum,
+    "Min": reduce.minimum,
     "Any": reduce.any_, "All": reduce.all_, "EuclideanNorm": reduce.euclidean_norm,
 }  # fmt: skip
 SEGMENTS = {
@@ -21,7 +22,8 @@ SEGMENTS = {
     "UnsortedSegmentMax": reduce.segment_maximum, "UnsortedSegmentMin": reduce.segment_minimum,
 }  # fmt: skip
 SORTED_SEGMENTS = {
-    "SegmentSum": reduce.segment_sum, "SegmentProd": reduce.segment_product, "SegmentMax": reduce.segment_maximum,
+    "SegmentSum": reduce.segment_sum, "SegmentProd": reduce.segment_product,
+    "SegmentMax": reduce.segment_maximum,
     "SegmentMin": reduce.segment_minimum, "SegmentMean": reduce.segment_mean,
 }  # fmt: skip
 
@@ -68,7 +70,7 @@ def segment(b: Builder, x: Any, ids: Any, *, op: str) -> Any:
 
 
 @tf("Bincount", "DenseBincount", harmless=("Tidx",))
-def bincount(b: Builder, x: Any, size: Any, weights: Any, *, T: DType, binary_output: bool = False) -> Any:  # noqa: N803
+def bincount(b: Builder, x: Any, size: Any, weights: Any, *, T: DType, binary_output: bool = False) -> Any:
     if x.rank > 2:
         raise unsupported("Bincount", f"values of rank {x.rank}", "use rank 1 or 2")
     return reduce.bincount(b, x, size, weights, T, binary_output)
