@@ -85,6 +85,10 @@ def resize_nearest(
     b: Builder, x: Value, size: Value, align_corners: bool = False, half_pixel_centers: bool = False
 ) -> Value:
     """Resize images to `size` by nearest neighbour."""
+    if x.dtype.bits == 8 and not align_corners and not half_pixel_centers:
+        # The 8-bit kernel steps in fixed point (optimized_ops.h) and picks other pixels at many sizes.
+        wide: Value = array.cast(b, resize_nearest(b, array.cast(b, x, DType.INT16), size), x.dtype)
+        return wide
     op = ResizeNearestNeighbor(align_corners=align_corners, half_pixel_centers=half_pixel_centers)
     rows_columns = array.cast(b, size, DType.INT32)
     return _in_words(b, x, x.dtype.bits in (8, 16, 32), lambda words: b(op, words, rows_columns))

@@ -71,14 +71,16 @@ def test_resize_nearest_keeps_the_element_type(dtype, centers):
     )
 
 
-def test_resize_nearest_of_bytes_at_many_sizes():
-    """The 8-bit kernel has a fixed-point path of its own."""
-    for size in range(1, 40):
-        check(
-            lambda x, size=size: raw.ResizeNearestNeighbor(images=x, size=(size, 2 * size + 1)),
-            Spec((1, 17, 23, 1), tf.uint8),
-            inputs=uniform,
-        )
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "float32"])
+@pytest.mark.parametrize("sizes", [(8, 82), (82, 8), (512, 244), (512, 910), (17, 23), (23, 17)])
+def test_resize_nearest_picks_the_same_pixels(sizes, dtype):
+    """The 8-bit kernel would not, in these sizes: its steps are fixed-point numbers."""
+    size, out = sizes
+    check(
+        lambda x: raw.ResizeNearestNeighbor(images=x, size=(out, 2)),
+        Spec((1, size, 3, 1), dtype),
+        inputs=lambda rng, shape, kind: rng.integers(-128, 127, shape).astype(kind),
+    )
 
 
 @pytest.mark.parametrize("centers", CENTERS, ids=str)
