@@ -401,7 +401,7 @@ def test_channels_first_volumes(padding):
 # -- what grappler fuses -----------------------------------------------------------------------------------
 
 
-def fused(op: str, operands: list, **attributes):
+def fused(op: str, operands: list, outputs: int = 1, **attributes):
     """Add a private operation of grappler's remapper, which has no Python function."""
     from tensorflow.core.framework.attr_value_pb2 import AttrValue
 
@@ -422,13 +422,20 @@ def fused(op: str, operands: list, **attributes):
     kind = tf.float32.as_datatype_enum
     encoded["T"] = AttrValue(type=kind)
     extra = operands[2:]
-    encoded["num_args"] = AttrValue(i=len(extra))
+    if op == "_FusedBatchNormEx":
+        encoded["U"] = AttrValue(type=kind)
+    else:
+        encoded["num_args"] = AttrValue(i=len(extra))
     if op == "_FusedConv2D":
         encoded["TArgs"] = AttrValue(list=AttrValue.ListValue(type=[kind] * len(extra)))
         encoded["num_host_args"] = AttrValue(i=0)
     graph = tf.compat.v1.get_default_graph()
     node = graph._create_op_internal(
-        op, list(map(tf.convert_to_tensor, operands)), [tf.float32], attrs=encoded, name=op.strip("_")
+        op,
+        tf.nest.map_structure(tf.convert_to_tensor, tf.nest.flatten(operands)),
+        [tf.float32] * outputs,
+        attrs=encoded,
+        name=op.strip("_"),
     )
     return node.outputs[0]
 
@@ -495,6 +502,20 @@ def test_fused_batch_norm():
             raw.FusedBatchNormV3(x=raw.Conv2D(input=x, filter=w, **window), **vectors(4), **norm).y
         ),
         *(2, 6, 6, 3),
+    )
+
+
+@pytest.mark.parametrize("side", [0, 1])
+@pytest.mark.parametrize("mode", ["Identity", "Relu"])
+def test_fused_batch_norm_with_addend(mode, side):
+    norm = {"epsilon": 0.01, "is_training": False}
+    after = ACTIVATIONS["" if mode == "Identity" else mode]
+    addends = [weights(2, 4, 5, 4)] * side
+    rest = {"activation_mode": mode, "num_side_inputs": side, "outputs": 6}
+    check_fused(
+        lambda x: fused("_FusedBatchNormEx", [x, *vectors(4).values(), *addends], **norm, **rest),
+        lambda x: after(raw.FusedBatchNormV3(x=x, **vectors(4), **norm).y + sum(addends)),
+        *(2, 4, 5, 4),
     )
 
 

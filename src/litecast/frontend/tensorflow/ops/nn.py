@@ -13,7 +13,7 @@ from litecast.frontend.tensorflow.ops.layout import Layout
 from litecast.ir.builder import Builder
 from litecast.ir.graph import Value
 from litecast.ir.types import DType, product
-from litecast.lib import array, nn
+from litecast.lib import array, math, nn
 from litecast.ops import Add, BatchMatMul, Cast, Div, LocalResponseNormalization, Mul, Square, Sub, Sum
 
 
@@ -273,3 +273,35 @@ def fused_matmul(
     for name in fused_ops:
         y = _fused(b, y, name, operands, Layout(op, "NHWC"), epsilon, leakyrelu_alpha)
     return y
+
+
+@tf("_FusedBatchNormEx", harmless=("num_side_inputs",))
+def fused_batch_norm_ex(
+    b: Builder,
+    x: Value,
+    scale: Value,
+    offset: Value,
+    mean: Value,
+    variance: Value,
+    *side: Value,
+    op: str,
+    epsilon: float = 1e-4,
+    exponential_avg_factor: float = 1.0,
+    activation_mode: str = "Identity",
+    data_format: str = "NHWC",
+    is_training: bool = True,
+) -> tuple[Value, ...]:
+    y, *statistics = fused_batch_norm(
+        b,
+        *(x, scale, offset, mean, variance),
+        op="FusedBatchNormV3",
+        epsilon=epsilon,
+        exponential_avg_factor=exponential_avg_factor,
+        data_format=data_format,
+        is_training=is_training,
+    )
+    for addend in side:
+        y = math.apply(b, Add(), y, addend)
+    if activation_mode != "Identity":
+        y = activate(b, y, op, activation_mode, 0.2)
+    return (y, *statistics)
