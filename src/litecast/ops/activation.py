@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from litecast.ir.graph import Value
-from litecast.ir.op import Array, Inferred
+from litecast.ir.op import Array, Inferred, operation
 from litecast.ir.types import TensorType, broadcast
 from litecast.ops.enums import Activation
 from litecast.ops.rules import Unary, Versioned, by_type, same_dtype, types
@@ -31,7 +29,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
+@operation
 class Relu(Unary, code=19):
     """max(x, 0)."""
 
@@ -43,7 +41,7 @@ class Relu(Unary, code=19):
         return np.maximum(x, x.dtype.type(0))
 
 
-@dataclass(frozen=True)
+@operation
 class Relu6(Unary, code=21):
     """x clamped to 0 .. 6."""
 
@@ -55,7 +53,7 @@ class Relu6(Unary, code=21):
         return np.clip(x, x.dtype.type(0), x.dtype.type(6))
 
 
-@dataclass(frozen=True)
+@operation
 class ReluN1To1(Unary, code=20):
     """x clamped to -1 .. 1."""
 
@@ -66,7 +64,7 @@ class ReluN1To1(Unary, code=20):
         return np.clip(x, x.dtype.type(-1), x.dtype.type(1))
 
 
-@dataclass(frozen=True)
+@operation
 class Relu0To1(Unary, code=152):
     """x clamped to 0 .. 1."""
 
@@ -77,7 +75,7 @@ class Relu0To1(Unary, code=152):
         return np.clip(x, x.dtype.type(0), x.dtype.type(1))
 
 
-@dataclass(frozen=True)
+@operation
 class LeakyRelu(Unary, code=98, options="LeakyReluOptions"):
     """x, or alpha * x where x is negative."""
 
@@ -87,7 +85,7 @@ class LeakyRelu(Unary, code=98, options="LeakyReluOptions"):
     versions = by_type(i16=2)
 
 
-@dataclass(frozen=True)
+@operation
 class Prelu(Versioned, code=54):
     """x, or alpha * x where x is negative, alpha being a tensor that broadcasts to x."""
 
@@ -102,7 +100,7 @@ class Prelu(Versioned, code=54):
         return TensorType(dtype, broadcast(x.shape, alpha.shape))
 
 
-@dataclass(frozen=True)
+@operation
 class Elu(Unary, code=111):
     """x, or exp(x) - 1 where x is negative."""
 
@@ -110,7 +108,7 @@ class Elu(Unary, code=111):
     quantized = types("i8")
 
 
-@dataclass(frozen=True)
+@operation
 class Gelu(Unary, code=150, options="GeluOptions"):
     """x times the normal distribution function, or its tanh approximation."""
 
@@ -120,7 +118,7 @@ class Gelu(Unary, code=150, options="GeluOptions"):
     versions = by_type(f16=3, i8=2, u8=2)
 
 
-@dataclass(frozen=True)
+@operation
 class HardSwish(Unary, code=117, options="HardSwishOptions"):
     """x * relu6(x + 3) / 6."""
 
@@ -128,7 +126,7 @@ class HardSwish(Unary, code=117, options="HardSwishOptions"):
     quantized = types("u8 i8")
 
 
-@dataclass(frozen=True)
+@operation
 class Logistic(Unary, code=14):
     """1 / (1 + exp(-x))."""
 
@@ -137,7 +135,7 @@ class Logistic(Unary, code=14):
     versions = by_type(i16=3, i8=2)
 
 
-@dataclass(frozen=True)
+@operation
 class Tanh(Unary, code=28):
     """The hyperbolic tangent."""
 
@@ -146,7 +144,7 @@ class Tanh(Unary, code=28):
     versions = by_type(i16=3, i8=2)
 
 
-@dataclass(frozen=True)
+@operation
 class Softmax(Unary, code=25, options="SoftmaxOptions"):
     """exp(beta * x) over its sum along the last axis. (The schema's default of beta is 0; here it is 1.)"""
 
@@ -157,7 +155,7 @@ class Softmax(Unary, code=25, options="SoftmaxOptions"):
     versions = by_type(f16=4, i16=3, i8=2)
 
 
-@dataclass(frozen=True)
+@operation
 class LogSoftmax(Unary, code=50, options="LogSoftmaxOptions"):
     """The logarithm of the softmax along the last axis."""
 
@@ -166,7 +164,7 @@ class LogSoftmax(Unary, code=50, options="LogSoftmaxOptions"):
     versions = by_type(i8=2)
 
 
-@dataclass(frozen=True)
+@operation
 class L2Normalization(Unary, code=11, options="L2NormOptions"):
     """x over the root of the sum of its squares along the last axis."""
 
@@ -176,7 +174,7 @@ class L2Normalization(Unary, code=11, options="L2NormOptions"):
     versions = by_type(i8=2)
 
 
-@dataclass(frozen=True)
+@operation
 class LocalResponseNormalization(Unary, code=13, options="LocalResponseNormalizationOptions"):
     """x over (bias + alpha * sum of squares of the 2 * radius + 1 nearest channels) ** beta."""
 

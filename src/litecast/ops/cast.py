@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 
 from litecast.ir.graph import Value
-from litecast.ir.op import UNWRITTEN, Array, Inferred, Operands, Outputs
+from litecast.ir.op import UNWRITTEN, Array, Inferred, Operands, Outputs, operation
 from litecast.ir.types import DType, TensorType
 from litecast.ops.rules import Tracked, Versioned, by_type, types
 
@@ -20,7 +20,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
+@operation
 class Cast(Tracked, code=53, options="CastOptions"):
     """The operand in another element type; floats truncate towards zero."""
 
@@ -46,7 +46,7 @@ class Cast(Tracked, code=53, options="CastOptions"):
 _CAST_VERSIONS = by_type(f8=9, i2=8, u4=8, bf16=7, f64=5, f16=5, u16=4, i8=3, u32=2)
 
 
-@dataclass(frozen=True)
+@operation
 class Bitcast(Versioned, code=159, options="BitcastOptions"):
     """The same bytes as another type: a wider one takes up, a narrower one adds, the last dimension."""
 
@@ -75,7 +75,7 @@ class Bitcast(Versioned, code=159, options="BitcastOptions"):
         return packed.reshape(-1).view(kind).reshape(*x.shape, *((have // want,) if have > want else ()))
 
 
-@dataclass(frozen=True)
+@operation
 class ComplexPart(Versioned):
     """A real number per complex one."""
 
@@ -87,7 +87,7 @@ class ComplexPart(Versioned):
         return TensorType(DType.FLOAT32 if x.dtype is DType.COMPLEX64 else DType.FLOAT64, x.type.shape)
 
 
-@dataclass(frozen=True)
+@operation
 class Real(ComplexPart, code=134):
     """The real part."""
 
@@ -97,7 +97,7 @@ class Real(ComplexPart, code=134):
         return np.real(x)
 
 
-@dataclass(frozen=True)
+@operation
 class Imag(ComplexPart, code=133):
     """The imaginary part."""
 
@@ -107,6 +107,6 @@ class Imag(ComplexPart, code=133):
         return np.imag(x)
 
 
-@dataclass(frozen=True)
+@operation
 class ComplexAbs(ComplexPart, code=135):
     """The absolute value."""

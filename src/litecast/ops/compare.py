@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from litecast.ir.graph import Value
-from litecast.ir.op import Array, Inferred, Operands, Outputs
+from litecast.ir.op import Array, Inferred, Operands, Outputs, operation
 from litecast.ir.types import DType, TensorType, fresh, same_dim
 from litecast.ops.dims import merge_shapes, objects
 from litecast.ops.rules import (
@@ -62,7 +61,7 @@ def _equal(left: Any, right: Any) -> bool | None:
     return same_dim(left, right)
 
 
-@dataclass(frozen=True)
+@operation
 class Equal(Equality, code=71, options="EqualOptions"):
     """x == y."""
 
@@ -74,7 +73,7 @@ class Equal(Equality, code=71, options="EqualOptions"):
         return np.equal(x, y)
 
 
-@dataclass(frozen=True)
+@operation
 class NotEqual(Equality, code=72, options="NotEqualOptions"):
     """x != y."""
 
@@ -86,7 +85,7 @@ class NotEqual(Equality, code=72, options="NotEqualOptions"):
         return np.not_equal(x, y)
 
 
-@dataclass(frozen=True)
+@operation
 class Greater(Comparison, code=61, options="GreaterOptions"):
     """x > y."""
 
@@ -98,7 +97,7 @@ class Greater(Comparison, code=61, options="GreaterOptions"):
         return np.greater(x, y)
 
 
-@dataclass(frozen=True)
+@operation
 class GreaterEqual(Comparison, code=62, options="GreaterEqualOptions"):
     """x >= y."""
 
@@ -110,7 +109,7 @@ class GreaterEqual(Comparison, code=62, options="GreaterEqualOptions"):
         return np.greater_equal(x, y)
 
 
-@dataclass(frozen=True)
+@operation
 class Less(Comparison, code=58, options="LessOptions"):
     """x < y."""
 
@@ -122,7 +121,7 @@ class Less(Comparison, code=58, options="LessOptions"):
         return np.less(x, y)
 
 
-@dataclass(frozen=True)
+@operation
 class LessEqual(Comparison, code=63, options="LessEqualOptions"):
     """x <= y."""
 
@@ -146,7 +145,7 @@ class Logic(Binary):
         return super().infer(x, y)
 
 
-@dataclass(frozen=True)
+@operation
 class LogicalAnd(Logic, code=86, options="LogicalAndOptions"):
     """x and y."""
 
@@ -154,7 +153,7 @@ class LogicalAnd(Logic, code=86, options="LogicalAndOptions"):
         return np.logical_and(x, y)
 
 
-@dataclass(frozen=True)
+@operation
 class LogicalOr(Logic, code=84, options="LogicalOrOptions"):
     """x or y."""
 
@@ -162,7 +161,7 @@ class LogicalOr(Logic, code=84, options="LogicalOrOptions"):
         return np.logical_or(x, y)
 
 
-@dataclass(frozen=True)
+@operation
 class LogicalNot(Unary, code=87, options="LogicalNotOptions"):
     """not x."""
 
@@ -182,7 +181,7 @@ def _check_condition(condition: Value) -> None:
         raise ValueError(f"the condition must be BOOL, not {condition.dtype.name}")
 
 
-@dataclass(frozen=True)
+@operation
 class Select(Versioned, code=64, options="SelectOptions"):
     """x where the condition holds, else y: one shape, or a condition that is a scalar or chooses rows."""
 
@@ -218,7 +217,7 @@ def _selects(chooser: tuple[Any, ...], shape: tuple[Any, ...]) -> bool:
     return len(chooser) == 1 and bool(shape) and same_dim(chooser[0], shape[0]) is not False
 
 
-@dataclass(frozen=True)
+@operation
 class SelectV2(Tracked, code=123, options="SelectV2Options"):
     """x where the condition holds, y elsewhere; all three broadcast."""
 
@@ -241,7 +240,7 @@ class SelectV2(Tracked, code=123, options="SelectV2Options"):
         return x.known if same and x.known.tolist() == y.known.tolist() else None
 
 
-@dataclass(frozen=True)
+@operation
 class Where(Versioned, code=109, options="WhereOptions"):
     """Coordinates (INT64, one row each) of the elements that are not zero."""
 
@@ -261,7 +260,7 @@ class Where(Versioned, code=109, options="WhereOptions"):
         return 1 if x is not None and x.dtype is DType.BOOL else 2
 
 
-@dataclass(frozen=True)
+@operation
 class Bucketize(Versioned, code=147, options="BucketizeOptions"):
     """The number (INT32) of boundaries, which ascend, that are at most x."""
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from litecast.ir.graph import Graph, Value
-from litecast.ir.op import Effect, Inferred, Op
+from litecast.ir.op import Effect, Inferred, Op, operation
 from litecast.ir.types import Dim, DType, Sym, TensorType, fresh, same_dim
 
 __all__ = ["Call", "CallOnce", "If", "While", "join_types", "overwritten"]
@@ -85,7 +84,7 @@ def _fits(left: TensorType, right: TensorType) -> bool:
     return all(same_dim(one, other) is not False for one, other in zip(left.shape, right.shape, strict=True))
 
 
-@dataclass(frozen=True)
+@operation
 class If(Control, code=118, options="IfOptions"):
     """Run one of two graphs on the operands behind the BOOL predicate; both give as many results.
 
@@ -111,7 +110,7 @@ class If(Control, code=118, options="IfOptions"):
         return tuple(join_types(x, y) for x, y in zip(*sides, strict=True))
 
 
-@dataclass(frozen=True)
+@operation
 class While(Control, code=119, options="WhileOptions"):
     """Run the body on its own results while the condition holds.
 
@@ -156,7 +155,7 @@ def overwritten(body: Graph) -> list[int]:
     return wrong
 
 
-@dataclass(frozen=True)
+@operation
 class Call(Control, code=31, options="CallOptions"):
     """Run a graph on the operands. LiteRT has no kernel for it (core/kernels/register.cc): inline it."""
 
@@ -167,7 +166,7 @@ class Call(Control, code=31, options="CallOptions"):
         return tuple(_outward(self.subgraph, operands))
 
 
-@dataclass(frozen=True)
+@operation
 class CallOnce(Op, code=129, options="CallOnceOptions"):
     """Run a graph without inputs or results the first time only: it initialises variables and tables.
 

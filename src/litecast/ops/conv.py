@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from litecast.ir.graph import Value
-from litecast.ir.op import Inferred, Op, Operands, Outputs
+from litecast.ir.op import Inferred, Op, Operands, Outputs, operation
 from litecast.ir.types import Dim, DType, Shape, TensorType, fresh, product, same_dim
 from litecast.ops.enums import Activation, Padding
 
@@ -101,7 +100,7 @@ INT16X8 = (I16, I8, I16)
 FIXED_POINT = frozenset({F32, U8, I8, I16})
 
 
-@dataclass(frozen=True)
+@operation
 class Conv2D(Contraction, code=3, options="Conv2DOptions"):
     """2-D convolution: input NHWC, filter OHWI, bias [O]; groups = input channels / filter channels.
 
@@ -164,7 +163,7 @@ def _no_groups(channels: Dim, inner: Dim, out: Dim) -> bool:
     return inner == 0 or channels % inner != 0 or channels < inner or out % (channels // inner) != 0
 
 
-@dataclass(frozen=True)
+@operation
 class DepthwiseConv2D(Contraction, code=4, options="DepthwiseConv2DOptions"):
     """Depthwise convolution: input NHWC, filter [1, h, w, C * multiplier], bias [C * multiplier].
 
@@ -228,7 +227,7 @@ def known_shape(vector: Value, rank: int, what: str) -> list[Dim | None]:
     return [None] * rank if contents is None else list(contents)
 
 
-@dataclass(frozen=True)
+@operation
 class TransposeConv(Contraction, code=67, options="TransposeConvOptions"):
     """Gradient of Conv2D: operands output shape (INT32 [4]), filter OHWI, input NHWC, optional bias [O].
 
@@ -293,7 +292,7 @@ def _check_gradient(
         raise ValueError(f"an output size of {size} belongs to an input size of {computed}, not {given}")
 
 
-@dataclass(frozen=True)
+@operation
 class Conv3D(Contraction, code=132, options="Conv3DOptions"):
     """3-D convolution: input NDHWC, filter DHWIO, optional bias [O]; no groups, FLOAT32 (conv3d.cc)."""
 
@@ -329,7 +328,7 @@ class Conv3D(Contraction, code=132, options="Conv3DOptions"):
         return None if w is None or w.type.shape is None else count_macs(outputs, *w.shape[:4])
 
 
-@dataclass(frozen=True)
+@operation
 class Conv3DTranspose(Contraction, code=141, options="Conv3DOptions"):
     """Gradient of Conv3D: operands output shape (INT32 [5]), filter DHWOI, input NDHWC, optional bias [O].
 

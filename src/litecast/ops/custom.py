@@ -6,17 +6,16 @@ None of them is understood, so each keeps its place, its recorded output types a
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from litecast.ir.graph import Graph
-from litecast.ir.op import Inferred, Op, Operands, Outputs
+from litecast.ir.op import Inferred, Op, Operands, Outputs, operation
 from litecast.ir.types import TensorType
 
 __all__ = ["Builtin", "Custom", "Flex", "Opaque"]
 
 
-@dataclass(frozen=True)
+@operation
 class Carried(Op):
     """An operation that is carried through: its output types are those recorded in `types`."""
 
@@ -33,7 +32,7 @@ class Carried(Op):
         return self.recorded_types
 
 
-@dataclass(frozen=True)
+@operation
 class Builtin(Carried):
     """A builtin without a class: its code and name, its options table, the table's fields, and its version.
 
@@ -64,7 +63,7 @@ class Builtin(Carried):
                     yield field, part
 
 
-@dataclass(frozen=True)
+@operation
 class Custom(Carried):
     """A custom operation: `custom_code` names it, `custom_options` are bytes (format 0: FlexBuffers)."""
 
@@ -84,7 +83,7 @@ class Custom(Carried):
         return self.custom_version
 
 
-@dataclass(frozen=True)
+@operation
 class Flex(Carried):
     """A TensorFlow operation that runs through the select-TF-ops delegate: its name and serialized NodeDef.
 
@@ -102,7 +101,7 @@ class Flex(Carried):
         return f"Flex:{self.op_name}"
 
 
-@dataclass(frozen=True)
+@operation
 class Opaque(Carried):
     """A source operation without importer, typed from the source's own annotations; it is never written."""
 

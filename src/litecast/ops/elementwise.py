@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from litecast.errors import InferenceError
 from litecast.ir.graph import Value
-from litecast.ir.op import Array, Inferred, Operands, Outputs
+from litecast.ir.op import Array, Inferred, Operands, Outputs, operation
 from litecast.ir.types import Dim, DType, TensorType
 from litecast.ops.dims import floor_mod, maximum, merge_shapes, minimum, objects
 from litecast.ops.enums import Activation
@@ -50,7 +49,7 @@ def check_activation(activation: Activation) -> None:
         raise ValueError(f"the kernel ignores the fused activation {activation.name}")
 
 
-@dataclass(frozen=True)
+@operation
 class Arithmetic(Binary, Tracked):
     """Binary arithmetic with a fused activation (NONE and the clamps)."""
 
@@ -64,7 +63,7 @@ class Arithmetic(Binary, Tracked):
         return super().known(*inputs) if self.fused_activation_function is Activation.NONE else None
 
 
-@dataclass(frozen=True)
+@operation
 class Add(Arithmetic, code=0, options="AddOptions"):
     """x + y."""
 
@@ -84,7 +83,7 @@ class Add(Arithmetic, code=0, options="AddOptions"):
         return _scaled_int16(self, inputs, plain=5, scaled=3) or super().version(inputs, outputs)
 
 
-@dataclass(frozen=True)
+@operation
 class Sub(Arithmetic, code=41, options="SubOptions"):
     """x - y."""
 
@@ -114,7 +113,7 @@ def _scaled_int16(op: Add | Sub, inputs: Operands, plain: int, scaled: int) -> i
     return 0 if op.pot_scale_int16 else scaled
 
 
-@dataclass(frozen=True)
+@operation
 class Mul(Arithmetic, code=18, options="MulOptions"):
     """x * y."""
 
@@ -145,7 +144,7 @@ def _scale(value: Value | None) -> float:
     return quant.scales[0] if quant is not None and quant.scales else 0.0
 
 
-@dataclass(frozen=True)
+@operation
 class Div(Binary, code=42, options="DivOptions"):
     """x / y; integers truncate, and a zero integer divisor is an error of the runtime (div.cc, EvalDiv)."""
 
@@ -175,7 +174,7 @@ def _floor_divide(x: Dim, y: Dim) -> Dim:
     return x // y
 
 
-@dataclass(frozen=True)
+@operation
 class FloorDiv(Binary, Tracked, code=90, options="FloorDivOptions"):
     """The quotient rounded down; a zero divisor, even a float, is an error of the runtime (floor_div.cc)."""
 
@@ -191,7 +190,7 @@ class FloorDiv(Binary, Tracked, code=90, options="FloorDivOptions"):
         return None if _any_zero(y) else objects(np.frompyfunc(_floor_divide, 2, 1)(x, y))
 
 
-@dataclass(frozen=True)
+@operation
 class FloorMod(Binary, Tracked, code=95, options="FloorModOptions"):
     """The remainder with the divisor's sign; a zero integer is an error of the runtime (floor_mod.cc)."""
 
@@ -211,7 +210,7 @@ def _any_zero(divisors: Array) -> bool:
     return any(divisor == 0 for divisor in np.ravel(divisors))
 
 
-@dataclass(frozen=True)
+@operation
 class Maximum(Binary, Tracked, code=55, options="MaximumMinimumOptions"):
     """The larger of x and y."""
 
@@ -227,7 +226,7 @@ class Maximum(Binary, Tracked, code=55, options="MaximumMinimumOptions"):
         return objects(np.frompyfunc(maximum, 2, 1)(x, y))
 
 
-@dataclass(frozen=True)
+@operation
 class Minimum(Binary, Tracked, code=57, options="MaximumMinimumOptions"):
     """The smaller of x and y."""
 
@@ -243,14 +242,14 @@ class Minimum(Binary, Tracked, code=57, options="MaximumMinimumOptions"):
         return objects(np.frompyfunc(minimum, 2, 1)(x, y))
 
 
-@dataclass(frozen=True)
+@operation
 class Pow(Binary, code=78, options="PowOptions"):
     """x to the power of y."""
 
     kernels = types("f32 i32")  # pow.cc
 
 
-@dataclass(frozen=True)
+@operation
 class SquaredDifference(Binary, code=99, options="SquaredDifferenceOptions"):
     """(x - y) squared."""
 
@@ -272,14 +271,14 @@ class SameShape(Binary):
         return TensorType(same_dtype(x, y), merge_shapes((x.type.shape, y.type.shape), "the operands"))
 
 
-@dataclass(frozen=True)
+@operation
 class Atan2(SameShape, code=156, options="ATan2Options"):
     """The angle of the point (y, x); operands of one shape (atan2.cc; LiteRT 2.3 does not check it)."""
 
     kernels = types("f32 f64 f16 bf16")  # atan2.cc
 
 
-@dataclass(frozen=True)
+@operation
 class BitwiseXor(Binary, code=160, options="BitwiseXorOptions"):
     """Exclusive or of the bits."""
 
@@ -290,14 +289,14 @@ class BitwiseXor(Binary, code=160, options="BitwiseXorOptions"):
         return np.bitwise_xor(x, y)
 
 
-@dataclass(frozen=True)
+@operation
 class RightShift(Binary, code=161, options="RightShiftOptions"):
     """x shifted right by y bits."""
 
     kernels = types("u8 i8 u16 i16 u32 i32")  # right_shift.cc
 
 
-@dataclass(frozen=True)
+@operation
 class StablehloAnd(SameShape, code=176):
     """The bits that both have (for booleans: and); operands of one shape (stablehlo_elementwise.h)."""
 
@@ -308,7 +307,7 @@ class StablehloAnd(SameShape, code=176):
         return np.bitwise_and(x, y)
 
 
-@dataclass(frozen=True)
+@operation
 class AddN(Versioned, code=106, options="AddNOptions"):
     """The sum of two or more operands of one shape."""
 

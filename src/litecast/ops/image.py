@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from litecast.ir.graph import Value
-from litecast.ir.op import Inferred, Op, Operands, Outputs
+from litecast.ir.op import Inferred, Op, Operands, Outputs, operation
 from litecast.ir.types import Dim, DType, TensorType, fresh, same_dim
 from litecast.ops.conv import FIXED_POINT, known_shape, shape_of
 from litecast.ops.rules import per_tensor
@@ -13,7 +11,7 @@ from litecast.ops.rules import per_tensor
 __all__ = ["NonMaxSuppressionV4", "NonMaxSuppressionV5", "ResizeBilinear", "ResizeNearestNeighbor"]
 
 
-@dataclass(frozen=True)
+@operation
 class Resize(Op):
     """Resize NHWC images to `size` (INT32 [2]: rows, columns)."""
 
@@ -95,7 +93,7 @@ def _selected(boxes: Value, scores: Value, max_output_size: Value) -> Dim:
     return fresh("selected") if known is None else known.item()
 
 
-@dataclass(frozen=True)
+@operation
 class NonMaxSuppressionV4(Op, code=120, options="NonMaxSuppressionV4Options"):
     """Greedy non-max suppression: padded indices of the selected boxes, and how many are valid.
 
@@ -118,7 +116,7 @@ class NonMaxSuppressionV4(Op, code=120, options="NonMaxSuppressionV4Options"):
         return TensorType(DType.INT32, (size,)), TensorType(DType.INT32, ())
 
 
-@dataclass(frozen=True)
+@operation
 class NonMaxSuppressionV5(Op, code=121, options="NonMaxSuppressionV5Options"):
     """Soft non-max suppression: padded indices, their scores (filled up with 0), and how many are valid.
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
 
 from litecast.ir.graph import Value
-from litecast.ir.op import Array, Inferred, Op, Operands, Outputs
+from litecast.ir.op import Array, Inferred, Op, Operands, Outputs, operation
 from litecast.ir.types import Dim, DType, Shape, TensorType, fresh, same_dim
 from litecast.ops.dims import axis_of, check_integer, contents_shape, integers, merge
 from litecast.ops.enums import CombinerType
@@ -31,7 +30,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
+@operation
 class Gather(Tracked, Versioned, code=36, options="GatherOptions"):
     """The slices of operand 0 along `axis` that operand 1 names; `batch_dims` dimensions go together.
 
@@ -79,7 +78,7 @@ class Gather(Tracked, Versioned, code=36, options="GatherOptions"):
         return max(super().version(inputs, outputs), 6 if small else 5 if self.batch_dims else 1)
 
 
-@dataclass(frozen=True)
+@operation
 class GatherNd(Tracked, Versioned, code=107, options="GatherNdOptions"):
     """The slices of operand 0 at the coordinates that the last dimension of operand 1 holds."""
 
@@ -122,7 +121,7 @@ def _addressed(indices: Shape, shape: Shape) -> Shape | None:
     return (*indices[:-1], *shape[depth:])
 
 
-@dataclass(frozen=True)
+@operation
 class ScatterNd(Tracked, code=122, options="ScatterNdOptions"):
     """Zeros of the shape in operand 2, with operand 1 added at the coordinates in operand 0."""
 
@@ -148,7 +147,7 @@ class ScatterNd(Tracked, code=122, options="ScatterNdOptions"):
         return result
 
 
-@dataclass(frozen=True)
+@operation
 class OneHot(Op, code=85, options="OneHotOptions"):
     """`on` (operand 2) where the place along the new axis is the index, `off` (operand 3) elsewhere."""
 
@@ -171,7 +170,7 @@ class OneHot(Op, code=85, options="OneHotOptions"):
         return np.where(np.expand_dims(indices, axis) == places, np.ravel(on)[0], np.ravel(off)[0])
 
 
-@dataclass(frozen=True)
+@operation
 class SparseToDense(Versioned, code=68, options="SparseToDenseOptions"):
     """Operand 3, a scalar, in the shape of operand 1, with operand 2 at the coordinates in operand 0."""
 
@@ -185,7 +184,7 @@ class SparseToDense(Versioned, code=68, options="SparseToDenseOptions"):
         return TensorType(same_dtype(values, default), contents_shape(shape, "the shape", "dense"))
 
 
-@dataclass(frozen=True)
+@operation
 class TopKV2(Versioned, code=48, options="TopKV2Options"):
     """The k largest elements along the last axis, descending, and their indices (of the type of k)."""
 
@@ -212,7 +211,7 @@ class TopKV2(Versioned, code=48, options="TopKV2Options"):
         return 3 if k is not None and k.dtype is DType.INT16 else super().version(inputs, outputs)
 
 
-@dataclass(frozen=True)
+@operation
 class Unique(Op, code=103, options="UniqueOptions"):
     """The distinct elements of a vector in order of appearance, and for each element which of them it is."""
 
@@ -228,7 +227,7 @@ class Unique(Op, code=103, options="UniqueOptions"):
 # -- lookups -----------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@operation
 class EmbeddingLookup(Op, code=7):
     """The rows of operand 1 that operand 0, a vector of INT32, names."""
 
@@ -254,7 +253,7 @@ class EmbeddingLookup(Op, code=7):
         return 5 if table.dtype is DType.INT2 else 1
 
 
-@dataclass(frozen=True)
+@operation
 class EmbeddingLookupSparse(Op, code=33, options="EmbeddingLookupSparseOptions"):
     """Weighted rows of operand 4, combined per bag: ids, indices, dense shape, weights, table."""
 
@@ -267,7 +266,7 @@ class EmbeddingLookupSparse(Op, code=33, options="EmbeddingLookupSparseOptions")
         return TensorType(table.dtype, (*bags[:-1], *table.shape[1:]))
 
 
-@dataclass(frozen=True)
+@operation
 class HashtableLookup(Op, code=10):
     """Rows of operand 2 whose keys in operand 1 (ascending) equal those in operand 0, and UINT8 hits."""
 
@@ -288,7 +287,7 @@ class LSHProjectionType(IntEnum):
     DENSE = 2
 
 
-@dataclass(frozen=True)
+@operation
 class LSHProjection(Op, code=15, options="LSHProjectionOptions"):
     """Locality sensitive hashes (INT32): a number per hash function, or a bit per function and bit."""
 
@@ -303,7 +302,7 @@ class LSHProjection(Op, code=15, options="LSHProjectionOptions"):
         return TensorType(DType.INT32, (count,) if self.type is LSHProjectionType.SPARSE else (count * bits,))
 
 
-@dataclass(frozen=True)
+@operation
 class SkipGram(Op, code=30, options="SkipGramOptions"):
     """The n-grams of a STRING with up to `max_skip_size` words left out."""
 

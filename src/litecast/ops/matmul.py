@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from litecast.ir.graph import Value
-from litecast.ir.op import Inferred, Operands, Outputs
+from litecast.ir.op import Inferred, Operands, Outputs, operation
 from litecast.ir.types import Dim, DType, TensorType, broadcast, product, same_dim
 from litecast.ops.conv import (
     F32,
@@ -27,7 +25,7 @@ from litecast.ops.enums import Activation, WeightsFormat
 __all__ = ["BatchMatMul", "FullyConnected"]
 
 
-@dataclass(frozen=True)
+@operation
 class FullyConnected(Contraction, code=9, options="FullyConnectedOptions"):
     """x . w^T + bias: weights [outputs, inputs], optional bias [outputs].
 
@@ -105,7 +103,7 @@ def _rows(x: Value, inner: Dim) -> Dim:
     return size // inner
 
 
-@dataclass(frozen=True)
+@operation
 class BatchMatMul(Contraction, code=126, options="BatchMatMulOptions"):
     """x . y over the last two dimensions, numpy broadcasting over the rest; adj_x, adj_y transpose first.
 

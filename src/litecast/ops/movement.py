@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import accumulate
 from typing import Any
 
 import numpy as np
 
 from litecast.ir.graph import Value
-from litecast.ir.op import Array, Inferred, Op, Operands, Outputs
+from litecast.ir.op import Array, Inferred, Op, Operands, Outputs, operation
 from litecast.ir.types import Dim, Quant, Shape, Sym, TensorType, fresh, same_dim
 from litecast.ops.dims import (
     axis_of,
@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
+@operation
 class Transpose(Versioned, code=39, options="TransposeOptions"):
     """Dimension i of the result is dimension perm[i] of the operand."""
 
@@ -76,7 +76,7 @@ def _moved(quant: Quant | None, axes: Sequence[int]) -> Quant | None:
     return replace(quant, axis=axes.index(quant.axis))
 
 
-@dataclass(frozen=True)
+@operation
 class ReverseV2(Tracked, Versioned, code=105, options="ReverseV2Options"):
     """The operand back to front along the axes in operand 1, which are neighbours."""
 
@@ -99,7 +99,7 @@ class ReverseV2(Tracked, Versioned, code=105, options="ReverseV2Options"):
         return np.flip(x, tuple(int(axis) for axis in np.ravel(axes)))
 
 
-@dataclass(frozen=True)
+@operation
 class ReverseSequence(Op, code=112, options="ReverseSequenceOptions"):
     """The first lengths[i] elements along `seq_dim` back to front, i counting along `batch_dim`."""
 
@@ -119,7 +119,7 @@ class ReverseSequence(Op, code=112, options="ReverseSequenceOptions"):
         return TensorType(x.dtype, x.type.shape, x.type.quant)
 
 
-@dataclass(frozen=True)
+@operation
 class Tile(Tracked, Versioned, code=69, options="TileOptions"):
     """The operand repeated along each dimension as often as operand 1 says."""
 
@@ -147,7 +147,7 @@ class Tile(Tracked, Versioned, code=69, options="TileOptions"):
 # -- joining -----------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@operation
 class Concatenation(Tracked, Versioned, code=2, options="ConcatenationOptions"):
     """The operands one after the other along an axis; all other dimensions agree."""
 
@@ -186,7 +186,7 @@ class Concatenation(Tracked, Versioned, code=2, options="ConcatenationOptions"):
         return np.concatenate(arrays, self.axis)
 
 
-@dataclass(frozen=True)
+@operation
 class Pack(Tracked, Versioned, code=83, options="PackOptions"):
     """The operands, all of one shape, side by side along a new axis."""
 
@@ -213,7 +213,7 @@ class Pack(Tracked, Versioned, code=83, options="PackOptions"):
 # -- cutting -----------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@operation
 class Unpack(Tracked, Versioned, code=88, options="UnpackOptions"):
     """The `num` slices along an axis, without that axis."""
 
@@ -235,7 +235,7 @@ class Unpack(Tracked, Versioned, code=88, options="UnpackOptions"):
         return tuple(np.moveaxis(x, self.axis, 0)[index, ...] for index in range(self.num))
 
 
-@dataclass(frozen=True)
+@operation
 class Split(Tracked, Versioned, code=49, options="SplitOptions"):
     """Equal parts of operand 1 along the axis in operand 0."""
 
@@ -268,7 +268,7 @@ class Split(Tracked, Versioned, code=49, options="SplitOptions"):
         return tuple(np.split(x, self.num_splits, int(np.ravel(axis)[0])))
 
 
-@dataclass(frozen=True)
+@operation
 class SplitV(Tracked, Versioned, code=102, options="SplitVOptions"):
     """Parts of operand 0 of the sizes in operand 1 (one may be -1) along the axis in operand 2."""
 
@@ -317,7 +317,7 @@ def _fill_rest(parts: Sequence[Dim], whole: Dim) -> list[Any]:
     return [rest if index in free else part for index, part in enumerate(parts)]
 
 
-@dataclass(frozen=True)
+@operation
 class Slice(Tracked, Versioned, code=65, options="SliceOptions"):
     """A box of `size` elements (-1: all that follow) from `begin`."""
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
 
 from litecast.ir.graph import Value
-from litecast.ir.op import Inferred, Op, Operands, Outputs
+from litecast.ir.op import Inferred, Op, Operands, Outputs, operation
 from litecast.ir.types import DType, TensorType, fresh
 from litecast.ops.conv import FIXED_POINT, check_activation, check_strides, shape_of, window_size
 from litecast.ops.enums import Activation, Padding
@@ -15,7 +14,7 @@ from litecast.ops.rules import per_tensor
 __all__ = ["AveragePool2D", "L2Pool2D", "MaxPool2D", "ReduceWindow", "ReduceWindowFunction"]
 
 
-@dataclass(frozen=True)
+@operation
 class Pool2D(Op):
     """Pooling of NHWC input over windows (the schema's default of a size is 0, here 1)."""
 
@@ -82,7 +81,7 @@ class ReduceWindowFunction(IntEnum):
     ANY = 6
 
 
-@dataclass(frozen=True)
+@operation
 class ReduceWindow(Op, code=205, options="ReduceWindowOptions"):
     """Reduce windows of up to 6 dimensions without padding.
 

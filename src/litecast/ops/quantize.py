@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from litecast.ir.graph import Value
-from litecast.ir.op import UNWRITTEN, Inferred, Op, Operands, Outputs
+from litecast.ir.op import UNWRITTEN, Inferred, Op, Operands, Outputs, operation
 from litecast.ir.types import DType, Quant, TensorType
 
 __all__ = ["Densify", "Dequantize", "FakeQuant", "Quantize"]
@@ -21,7 +21,7 @@ _QUANTIZED = {
 """Element types that each operand of QUANTIZE converts to (kernels/quantize.cc:77)."""
 
 
-@dataclass(frozen=True)
+@operation
 class Quantize(Op, code=114, options="QuantizeOptions"):
     """Quantize, or requantize, to an element type and quantization (a file has them on the output only)."""
 
@@ -48,7 +48,7 @@ class Quantize(Op, code=114, options="QuantizeOptions"):
         return 2 if outputs[0].dtype is DType.INT16 else 1
 
 
-@dataclass(frozen=True)
+@operation
 class Dequantize(Op, code=6, options="DequantizeOptions"):
     """The real numbers of a quantized tensor; FLOAT16 is widened. A constant is converted once."""
 
@@ -87,7 +87,7 @@ def _is_per_channel(x: Value) -> bool:
     return len(quant.scales) > 1 and len(quant.scales) == x.type.shape[quant.axis]
 
 
-@dataclass(frozen=True)
+@operation
 class FakeQuant(Op, code=80, options="FakeQuantOptions"):
     """Round to the grid of `num_bits` between `min` and `max`, staying FLOAT32.
 
@@ -113,7 +113,7 @@ class FakeQuant(Op, code=80, options="FakeQuantOptions"):
         return 2 if self.narrow_range else 1
 
 
-@dataclass(frozen=True)
+@operation
 class Densify(Op, code=124, options="DensifyOptions"):
     """The dense form of a constant whose tensor says how it is sparse."""
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import IntEnum
 
 from litecast.ir.graph import Value
-from litecast.ir.op import UNWRITTEN, Inferred, Op
+from litecast.ir.op import UNWRITTEN, Inferred, Op, operation
 from litecast.ir.types import Dim, DType, Shape, TensorType, fresh
 
 __all__ = ["Multinomial", "RandomStandardNormal", "RandomUniform", "RngAlgorithm", "StablehloRngBitGenerator"]
@@ -22,7 +22,7 @@ def _shape(vector: Value) -> Shape | None:
     return tuple(fresh("size") for _ in range(vector.type.size))
 
 
-@dataclass(frozen=True)
+@operation
 class Random(Op):
     """A generator (Philox, the numbers of TensorFlow's CPU kernels for equal seeds; kernels/random_ops.cc).
 
@@ -36,7 +36,7 @@ class Random(Op):
     kernels = frozenset({DType.INT32})
 
 
-@dataclass(frozen=True)
+@operation
 class RandomUniform(Random, code=148, options="RandomOptions"):
     """Uniform FLOAT32 numbers in [0, 1) of the shape that the operand gives."""
 
@@ -44,7 +44,7 @@ class RandomUniform(Random, code=148, options="RandomOptions"):
         return TensorType(DType.FLOAT32, _shape(shape))
 
 
-@dataclass(frozen=True)
+@operation
 class RandomStandardNormal(Random, code=146, options="RandomOptions"):
     """Normal FLOAT32 numbers of mean 0 and deviation 1 of the shape that the operand gives."""
 
@@ -52,7 +52,7 @@ class RandomStandardNormal(Random, code=146, options="RandomOptions"):
         return TensorType(DType.FLOAT32, _shape(shape))
 
 
-@dataclass(frozen=True)
+@operation
 class Multinomial(Random, code=149, options="RandomOptions"):
     """Classes drawn from rows of logits: [batch, classes] and a number of samples give [batch, samples]."""
 
@@ -81,7 +81,7 @@ class RngAlgorithm(IntEnum):
 _BITS = (DType.INT32, DType.INT64, DType.UINT32, DType.UINT64)
 
 
-@dataclass(frozen=True)
+@operation
 class StablehloRngBitGenerator(Op, code=204, options="StablehloRngBitGeneratorOptions"):
     """A pure generator: the state (UINT64) gives the next state and random bits of the file's type.
 

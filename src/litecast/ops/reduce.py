@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import reduce
 from itertools import pairwise
 from typing import Any, ClassVar
@@ -10,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from litecast.ir.graph import Value
-from litecast.ir.op import Array, Inferred, Op
+from litecast.ir.op import Array, Inferred, Op, operation
 from litecast.ir.types import Dim, DType, Shape, TensorType, fresh, same_dim
 from litecast.ops.dims import axis_of, integers, maximum, minimum, objects, unknown_shape
 from litecast.ops.rules import Tracked, Versioned, by_type, types
@@ -34,7 +33,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
+@operation
 class Reduction(Versioned):
     """A reduction of operand 0 along the axes in operand 1; `keep_dims`: these stay, with size 1."""
 
@@ -85,7 +84,7 @@ def _multiply(left: Dim, right: Dim) -> Dim:
     return left * right
 
 
-@dataclass(frozen=True)
+@operation
 class Sum(VectorReduction, code=74, options="ReducerOptions"):
     """The sum."""
 
@@ -97,7 +96,7 @@ class Sum(VectorReduction, code=74, options="ReducerOptions"):
     versions = by_type(i8=2)
 
 
-@dataclass(frozen=True)
+@operation
 class ReduceProd(VectorReduction, code=81, options="ReducerOptions"):
     """The product."""
 
@@ -107,7 +106,7 @@ class ReduceProd(VectorReduction, code=81, options="ReducerOptions"):
     versions = by_type(i8=2, i16=2)
 
 
-@dataclass(frozen=True)
+@operation
 class ReduceMax(VectorReduction, code=82, options="ReducerOptions"):
     """The largest element."""
 
@@ -117,7 +116,7 @@ class ReduceMax(VectorReduction, code=82, options="ReducerOptions"):
     versions = by_type(i16=3, i8=2)
 
 
-@dataclass(frozen=True)
+@operation
 class ReduceMin(VectorReduction, code=89, options="ReducerOptions"):
     """The smallest element."""
 
@@ -127,7 +126,7 @@ class ReduceMin(VectorReduction, code=89, options="ReducerOptions"):
     versions = by_type(i16=3, i8=2)
 
 
-@dataclass(frozen=True)
+@operation
 class Mean(Reduction, code=40, options="ReducerOptions"):
     """The mean."""
 
@@ -137,7 +136,7 @@ class Mean(Reduction, code=40, options="ReducerOptions"):
     versions = by_type(i16=3, i8=2)
 
 
-@dataclass(frozen=True)
+@operation
 class BoolReduction(Reduction):
     """A reduction of BOOL."""
 
@@ -149,17 +148,17 @@ class BoolReduction(Reduction):
         return super().infer(x, axes)
 
 
-@dataclass(frozen=True)
+@operation
 class ReduceAny(BoolReduction, code=91, options="ReducerOptions"):
     """Whether any element holds."""
 
 
-@dataclass(frozen=True)
+@operation
 class ReduceAll(BoolReduction, code=140, options="ReducerOptions"):
     """Whether all elements hold."""
 
 
-@dataclass(frozen=True)
+@operation
 class ArgReduction(Versioned):
     """The index of an extreme element along the axis in operand 1, a scalar."""
 
@@ -179,17 +178,17 @@ class ArgReduction(Versioned):
         return TensorType(self.output_type, (*x.shape[:gone], *x.shape[gone + 1 :]))
 
 
-@dataclass(frozen=True)
+@operation
 class ArgMax(ArgReduction, code=56, options="ArgMaxOptions"):
     """The index of the largest element, the first of equals. (The schema's default type is no integer.)"""
 
 
-@dataclass(frozen=True)
+@operation
 class ArgMin(ArgReduction, code=79, options="ArgMinOptions"):
     """The index of the smallest element, the first of equals. (The schema's default type is no integer.)"""
 
 
-@dataclass(frozen=True)
+@operation
 class Cumsum(Op, code=128, options="CumsumOptions"):
     """The running sum along the axis in operand 1; without the element itself where `exclusive` is set."""
 
@@ -204,7 +203,7 @@ class Cumsum(Op, code=128, options="CumsumOptions"):
         return TensorType(x.dtype, x.type.shape)
 
 
-@dataclass(frozen=True)
+@operation
 class SegmentSum(Op, code=125, options="SegmentSumOptions"):
     """The sums of the rows of each segment; operand 1 names, ascending, the segment of each row."""
 
@@ -229,7 +228,7 @@ class SegmentSum(Op, code=125, options="SegmentSumOptions"):
         return TensorType(x.dtype, (count, *x.shape[1:]))
 
 
-@dataclass(frozen=True)
+@operation
 class UnsortedSegment(Op):
     """A reduction per segment; operand 1 says of which an entry is (negative: none), 2 how many there are."""
 
@@ -248,21 +247,21 @@ class UnsortedSegment(Op):
         return TensorType(x.dtype, (numbers[0] if numbers else known, *x.shape[segments.rank :]))
 
 
-@dataclass(frozen=True)
+@operation
 class UnsortedSegmentSum(UnsortedSegment, code=155, options="UnsortedSegmentSumOptions"):
     """Sums; 0 where a segment is empty."""
 
 
-@dataclass(frozen=True)
+@operation
 class UnsortedSegmentProd(UnsortedSegment, code=153, options="UnsortedSegmentProdOptions"):
     """Products; 1 where a segment is empty."""
 
 
-@dataclass(frozen=True)
+@operation
 class UnsortedSegmentMax(UnsortedSegment, code=154, options="UnsortedSegmentMaxOptions"):
     """Largest entries; the lowest number of the type where a segment is empty."""
 
 
-@dataclass(frozen=True)
+@operation
 class UnsortedSegmentMin(UnsortedSegment, code=157, options="UnsortedSegmentMinOptions"):
     """Smallest entries; the highest number of the type where a segment is empty."""

@@ -6,10 +6,8 @@ fixes the batch. Operand numbers are those of kernels/lstm_shared.h and the kern
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from litecast.ir.graph import Value
-from litecast.ir.op import Inferred, Op, Operands, Outputs
+from litecast.ir.op import Inferred, Op, Operands, Outputs, operation
 from litecast.ir.types import Dim, Shape, TensorType
 from litecast.ops.conv import F32, HYBRID, I8, INT16X8, U8, dtypes
 from litecast.ops.enums import Activation, LSTMKernelType
@@ -52,7 +50,7 @@ def _leading(x: Value, rank: int) -> Shape:
     return x.shape[:-1]
 
 
-@dataclass(frozen=True)
+@operation
 class UnidirectionalSequenceLSTM(Op, code=44, options="UnidirectionalSequenceLSTMOptions"):
     """LSTM over time: 20 or 24 operands, input [batch, time, features] or time first.
 
@@ -91,7 +89,7 @@ class UnidirectionalSequenceLSTM(Op, code=44, options="UnidirectionalSequenceLST
         return 1
 
 
-@dataclass(frozen=True)
+@operation
 class LSTM(Op, code=16, options="LSTMOptions"):
     """One LSTM step: 20 or 24 operands (FULL kernel, one result) or 5 (BASIC kernel, four results).
 
@@ -139,7 +137,7 @@ class LSTM(Op, code=16, options="LSTMOptions"):
         return 1
 
 
-@dataclass(frozen=True)
+@operation
 class RNN(Op, code=24, options="RNNOptions"):
     """One step of a simple recurrent layer: input, weights, recurrent weights, bias, state."""
 
@@ -160,7 +158,7 @@ class RNN(Op, code=24, options="RNNOptions"):
         return 3 if self.asymmetric_quantize_inputs else 2
 
 
-@dataclass(frozen=True)
+@operation
 class UnidirectionalSequenceRNN(Op, code=35, options="SequenceRNNOptions"):
     """A simple recurrent layer over time: input, weights, recurrent weights, bias, state."""
 
@@ -182,7 +180,7 @@ class UnidirectionalSequenceRNN(Op, code=35, options="SequenceRNNOptions"):
         return 3 if self.asymmetric_quantize_inputs else 2
 
 
-@dataclass(frozen=True)
+@operation
 class BidirectionalSequenceRNN(Op, code=46, options="BidirectionalSequenceRNNOptions"):
     """Two simple recurrent layers over time, one from the end: 12 operands, results merged or apart.
 
@@ -210,7 +208,7 @@ class BidirectionalSequenceRNN(Op, code=46, options="BidirectionalSequenceRNNOpt
         return 3 if self.asymmetric_quantize_inputs else 2
 
 
-@dataclass(frozen=True)
+@operation
 class BidirectionalSequenceLSTM(Op, code=52, options="BidirectionalSequenceLSTMOptions"):
     """Two LSTMs over time, one from the end: 48 operands, results merged or apart.
 
@@ -253,7 +251,7 @@ def _both(x: Value, forward: Dim, backward: Dim, merged: bool) -> Inferred:
     return TensorType(x.dtype, (*leading, forward)), TensorType(x.dtype, (*leading, backward))
 
 
-@dataclass(frozen=True)
+@operation
 class SVDF(Op, code=27, options="SVDFOptions"):
     """One step of a layer factored in features and time: input, two weights, bias, state."""
 

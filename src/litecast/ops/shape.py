@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from litecast.ir.graph import Value
-from litecast.ir.op import Array, Inferred, Op, Operands, Outputs
+from litecast.ir.op import Array, Inferred, Op, Operands, Outputs, operation
 from litecast.ir.types import Dim, DType, Sym, TensorType, broadcast, fresh, product, same_dim
 from litecast.ir.types import Shape as Dims
 from litecast.ops.dims import (
@@ -34,7 +32,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
+@operation
 class Shape(Op, code=77, options="ShapeOptions"):
     """The dimensions of the operand as a vector. (The schema's default type is 0, which no kernel takes.)"""
 
@@ -50,7 +48,7 @@ class Shape(Op, code=77, options="ShapeOptions"):
         return None if x.type.shape is None else objects(list(x.shape), (x.rank,))
 
 
-@dataclass(frozen=True)
+@operation
 class Rank(Op, code=110, options="RankOptions"):
     """The number of dimensions of the operand, an INT32 scalar."""
 
@@ -63,7 +61,7 @@ class Rank(Op, code=110, options="RankOptions"):
         return None if x.type.shape is None else objects(x.rank)
 
 
-@dataclass(frozen=True)
+@operation
 class Reshape(Tracked, code=22, options="ReshapeOptions"):
     """The elements in order in the shape that operand 1 gives, where one entry may be -1.
 
@@ -126,7 +124,7 @@ def _settled(size: Dim | None, wanted: Dims) -> Dims:
     return tuple(size // rest if index == unknown[0] else dim for index, dim in enumerate(wanted))
 
 
-@dataclass(frozen=True)
+@operation
 class Squeeze(Tracked, code=43, options="SqueezeOptions"):
     """The operand without the given dimensions, which are 1; without any that is 1 where none is given."""
 
@@ -156,7 +154,7 @@ class Squeeze(Tracked, code=43, options="SqueezeOptions"):
         return 2 if x is not None and x.dtype is DType.STRING else 1
 
 
-@dataclass(frozen=True)
+@operation
 class ExpandDims(Tracked, code=70, options="ExpandDimsOptions"):
     """The operand with a dimension of 1 put in at the axis in operand 1."""
 
@@ -176,7 +174,7 @@ class ExpandDims(Tracked, code=70, options="ExpandDimsOptions"):
         return np.expand_dims(x, int(np.ravel(axis)[0]))
 
 
-@dataclass(frozen=True)
+@operation
 class BroadcastTo(Tracked, Versioned, code=130, options="BroadcastToOptions"):
     """The operand repeated to the shape that operand 1 gives, by numpy's rules."""
 
@@ -202,7 +200,7 @@ class BroadcastTo(Tracked, Versioned, code=130, options="BroadcastToOptions"):
     versions = by_type(f8=4, i8=3, i16=3)
 
 
-@dataclass(frozen=True)
+@operation
 class BroadcastArgs(Op, code=145):
     """The shape vector to which two shape vectors broadcast."""
 
@@ -223,7 +221,7 @@ class BroadcastArgs(Op, code=145):
         return objects(list(dims), (len(dims),))
 
 
-@dataclass(frozen=True)
+@operation
 class Fill(Tracked, Versioned, code=94, options="FillOptions"):
     """A tensor of the shape that operand 0 gives, all elements being operand 1, a scalar."""
 
@@ -241,7 +239,7 @@ class Fill(Tracked, Versioned, code=94, options="FillOptions"):
         return np.full(tuple(int(dim) for dim in dims), value, np.asarray(value).dtype)
 
 
-@dataclass(frozen=True)
+@operation
 class Range(Op, code=96, options="RangeOptions"):
     """The numbers from `start` to, but without, `limit` in steps of `delta`; all scalars of one type.
 

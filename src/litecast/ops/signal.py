@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from litecast.ir.graph import Value
-from litecast.ir.op import Inferred, Op
+from litecast.ir.op import Inferred, Op, operation
 from litecast.ir.types import DType, TensorType, fresh
 from litecast.ops.conv import known_shape
 
 __all__ = ["Rfft2d"]
 
 
-@dataclass(frozen=True)
+@operation
 class Rfft2d(Op, code=131, options="Rfft2dOptions"):
     """Real 2-D Fourier transform of the last two dimensions to `fft_length` (INT32 [2]), COMPLEX64 result.
 

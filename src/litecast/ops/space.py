@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from litecast.ir.graph import Value
-from litecast.ir.op import Array, Inferred, Op, Operands, Outputs
+from litecast.ir.op import Array, Inferred, Op, Operands, Outputs, operation
 from litecast.ir.types import Dim, DType, Shape, TensorType, product, same_dim
 from litecast.ops.dims import check_integer, contents_shape, integers, minimum, unknown_shape
 from litecast.ops.enums import MirrorPadMode
@@ -64,7 +62,7 @@ class Padding(Versioned):
         return max(super().version(inputs, outputs), 4 if rank_over(inputs[0], 4) else 1)
 
 
-@dataclass(frozen=True)
+@operation
 class Pad(Padding, code=34, options="PadOptions"):
     """The operand with zeros (quantized: its zero point) around it, as operand 1 [rank, 2] says."""
 
@@ -75,7 +73,7 @@ class Pad(Padding, code=34, options="PadOptions"):
         return np.pad(x, [(int(before), int(after)) for before, after in paddings])
 
 
-@dataclass(frozen=True)
+@operation
 class PadV2(Padding, code=60, options="PadV2Options"):
     """The operand with operand 2, a scalar, around it, as operand 1 [rank, 2] says."""
 
@@ -89,7 +87,7 @@ class PadV2(Padding, code=60, options="PadV2Options"):
         return np.pad(x, pairs, constant_values=np.ravel(value)[0])
 
 
-@dataclass(frozen=True)
+@operation
 class MirrorPad(Versioned, code=100, options="MirrorPadOptions"):
     """The operand mirrored on its borders; REFLECT does not repeat the border itself."""
 
@@ -109,7 +107,7 @@ class MirrorPad(Versioned, code=100, options="MirrorPadOptions"):
         return np.pad(x, pairs, "reflect" if self.mode is MirrorPadMode.REFLECT else "symmetric")
 
 
-@dataclass(frozen=True)
+@operation
 class BlockMove(Versioned):
     """A move of square blocks between the two middle dimensions and the last one of rank 4."""
 
@@ -131,7 +129,7 @@ def _exactly(dim: Dim, divisor: Dim, what: str) -> Dim:
     return dim // divisor
 
 
-@dataclass(frozen=True)
+@operation
 class SpaceToDepth(BlockMove, code=26, options="SpaceToDepthOptions"):
     """Each block of the image becomes one pixel."""
 
@@ -149,7 +147,7 @@ class SpaceToDepth(BlockMove, code=26, options="SpaceToDepthOptions"):
         return blocks.reshape(n, h // size, w // size, size * size * c)
 
 
-@dataclass(frozen=True)
+@operation
 class DepthToSpace(BlockMove, code=5, options="DepthToSpaceOptions"):
     """Each pixel becomes one block of the image."""
 
@@ -197,7 +195,7 @@ def _unknown_like(x: Value, stem: str) -> TensorType:
     return TensorType(x.dtype, None if x.type.shape is None else unknown_shape(x.rank, stem), per_tensor(x))
 
 
-@dataclass(frozen=True)
+@operation
 class SpaceToBatchND(BatchMove, code=38, options="SpaceToBatchNDOptions"):
     """Pad the spatial dimensions, then move their blocks into the batch."""
 
@@ -227,7 +225,7 @@ class SpaceToBatchND(BatchMove, code=38, options="SpaceToBatchNDOptions"):
         return moved.reshape(x.shape[0] * int(np.prod(block)), *spatial, *x.shape[count + 1 :])
 
 
-@dataclass(frozen=True)
+@operation
 class BatchToSpaceND(BatchMove, code=37, options="BatchToSpaceNDOptions"):
     """Move the batch into blocks of the spatial dimensions, then crop them."""
 
@@ -261,7 +259,7 @@ class BatchToSpaceND(BatchMove, code=37, options="BatchToSpaceNDOptions"):
         return whole[box]
 
 
-@dataclass(frozen=True)
+@operation
 class Dilate(Op, code=203, options="DilateOptions"):
     """The operand with dilations[i] - 1 times operand 2, a scalar, between neighbours along dimension i."""
 
@@ -288,7 +286,7 @@ class Dilate(Op, code=203, options="DilateOptions"):
         return result
 
 
-@dataclass(frozen=True)
+@operation
 class MatrixDiag(Op, code=113, options="MatrixDiagOptions"):
     """Square matrices with the operand's last dimension on their diagonals, zeros elsewhere.
 
@@ -311,7 +309,7 @@ class MatrixDiag(Op, code=113, options="MatrixDiagOptions"):
         return result
 
 
-@dataclass(frozen=True)
+@operation
 class MatrixSetDiag(Op, code=115, options="MatrixSetDiagOptions"):
     """The matrices of operand 0 with the diagonals of operand 1 (for its types see `MatrixDiag`)."""
 
@@ -338,7 +336,7 @@ class MatrixSetDiag(Op, code=115, options="MatrixSetDiagOptions"):
         return result
 
 
-@dataclass(frozen=True)
+@operation
 class DynamicUpdateSlice(Tracked, Versioned, code=151, options="DynamicUpdateSliceOptions"):
     """Operand 0 with operand 1 written at the place in operand 2, which is clamped so that it fits."""
 

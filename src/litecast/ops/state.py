@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from litecast.ir.graph import Value
-from litecast.ir.op import UNWRITTEN, Inferred, Op
+from litecast.ir.op import UNWRITTEN, Inferred, Op, operation
 from litecast.ir.types import DType, TensorType
 
 __all__ = [
@@ -19,7 +19,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
+@operation
 class VarHandle(Op, code=142, options="VarHandleOptions"):
     """The handle of the variable that `container` and `shared_name` name (kernels/var_handle.cc)."""
 
@@ -30,7 +30,7 @@ class VarHandle(Op, code=142, options="VarHandleOptions"):
         return TensorType(DType.RESOURCE, ())
 
 
-@dataclass(frozen=True)
+@operation
 class ReadVariable(Op, code=143, options="ReadVariableOptions"):
     """The contents of a variable; `type` is what they are, for a handle does not say.
 
@@ -53,7 +53,7 @@ class ReadVariable(Op, code=143, options="ReadVariableOptions"):
         return self.type
 
 
-@dataclass(frozen=True)
+@operation
 class AssignVariable(Op, code=144, options="AssignVariableOptions"):
     """Replace the contents of a variable, shape included (kernels/assign_variable.cc)."""
 
@@ -80,7 +80,7 @@ def _check_table(keys: DType, values: DType) -> None:
         )
 
 
-@dataclass(frozen=True)
+@operation
 class Hashtable(Op, code=136, options="HashtableOptions"):
     """The handle of a hash table, INT64 to STRING or STRING to INT64 (kernels/hashtable.cc:44).
 
@@ -96,7 +96,7 @@ class Hashtable(Op, code=136, options="HashtableOptions"):
         return TensorType(DType.RESOURCE, (1,))
 
 
-@dataclass(frozen=True)
+@operation
 class HashtableFind(Op, code=137, options="HashtableFindOptions"):
     """The values of keys, `default` (one element) for keys that the table does not hold."""
 
@@ -109,7 +109,7 @@ class HashtableFind(Op, code=137, options="HashtableFindOptions"):
         return TensorType(default.dtype, keys.type.shape)
 
 
-@dataclass(frozen=True)
+@operation
 class HashtableImport(Op, code=138, options="HashtableImportOptions"):
     """Fill a table with keys and values of one shape, the first time only (kernels/hashtable_import.cc)."""
 
@@ -124,7 +124,7 @@ class HashtableImport(Op, code=138, options="HashtableImportOptions"):
         return ()
 
 
-@dataclass(frozen=True)
+@operation
 class HashtableSize(Op, code=139, options="HashtableSizeOptions"):
     """The number of entries of a table (INT64 [1])."""
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from litecast.ir.graph import Value
-from litecast.ir.op import Array, Inferred, Operands, Outputs
+from litecast.ir.op import Array, Inferred, Operands, Outputs, operation
 from litecast.ir.types import Dim, Sym, TensorType, fresh
 from litecast.ops.dims import contents_shape, integers, minimum
 from litecast.ops.rules import Tracked, Versioned, by_type, per_tensor, rank_over
@@ -17,7 +16,7 @@ from litecast.ops.rules import Tracked, Versioned, by_type, per_tensor, rank_ove
 __all__ = ["StridedSlice"]
 
 
-@dataclass(frozen=True)
+@operation
 class StridedSlice(Tracked, Versioned, code=45, options="StridedSliceOptions"):
     """x[begin:end:strides], an entry per specification.
 

@@ -6,12 +6,11 @@ They are the exception to "the operation set is the TFLite builtin set": GELU ca
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
 from litecast.ir.graph import Value
-from litecast.ir.op import Array, Inferred, Op
+from litecast.ir.op import Array, Inferred, Op, operation
 from litecast.ir.types import DType, TensorType
 
 __all__ = ["Erf", "Erfc"]
@@ -27,7 +26,7 @@ class Transient(Op):
         return TensorType(x.dtype, x.type.shape)
 
 
-@dataclass(frozen=True)
+@operation
 class Erf(Transient):
     """The error function."""
 
@@ -36,7 +35,7 @@ class Erf(Transient):
         return np.vectorize(math.erf, otypes=[np.float64])(x).astype(x.dtype)
 
 
-@dataclass(frozen=True)
+@operation
 class Erfc(Transient):
     """The complementary error function, 1 - erf(x) without its cancellation."""
 

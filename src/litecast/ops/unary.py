@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from litecast.ir.op import Array, Operands, Outputs
+from litecast.ir.op import Array, Operands, Outputs, operation
 from litecast.ir.types import DType
 from litecast.ops.rules import Tracked, Unary, by_type, types
 
@@ -28,7 +26,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
+@operation
 class Abs(Unary, code=101, options="AbsOptions"):
     """The absolute value."""
 
@@ -46,7 +44,7 @@ class Abs(Unary, code=101, options="AbsOptions"):
         return super().version(inputs, outputs)
 
 
-@dataclass(frozen=True)
+@operation
 class Neg(Unary, Tracked, code=59, options="NegOptions"):
     """The negative."""
 
@@ -56,7 +54,7 @@ class Neg(Unary, Tracked, code=59, options="NegOptions"):
         return np.negative(x)
 
 
-@dataclass(frozen=True)
+@operation
 class Sign(Unary, code=158, options="SignOptions"):
     """-1, 0 or 1."""
 
@@ -67,7 +65,7 @@ class Sign(Unary, code=158, options="SignOptions"):
         return np.sign(x)
 
 
-@dataclass(frozen=True)
+@operation
 class Floor(Unary, code=8):
     """Rounded down."""
 
@@ -77,7 +75,7 @@ class Floor(Unary, code=8):
         return np.floor(x)
 
 
-@dataclass(frozen=True)
+@operation
 class Ceil(Unary, code=104):
     """Rounded up."""
 
@@ -87,7 +85,7 @@ class Ceil(Unary, code=104):
         return np.ceil(x)
 
 
-@dataclass(frozen=True)
+@operation
 class Round(Unary, code=116):
     """Rounded to the nearest integer, halves to the even one."""
 
@@ -97,7 +95,7 @@ class Round(Unary, code=116):
         return np.rint(x)
 
 
-@dataclass(frozen=True)
+@operation
 class Square(Unary, code=92, options="SquareOptions"):
     """x * x."""
 
@@ -107,7 +105,7 @@ class Square(Unary, code=92, options="SquareOptions"):
         return np.multiply(x, x)
 
 
-@dataclass(frozen=True)
+@operation
 class Sqrt(Unary, code=75):
     """The square root."""
 
@@ -119,7 +117,7 @@ class Sqrt(Unary, code=75):
         return np.sqrt(x)
 
 
-@dataclass(frozen=True)
+@operation
 class Rsqrt(Unary, code=76):
     """One over the square root."""
 
@@ -131,7 +129,7 @@ class Rsqrt(Unary, code=76):
         return np.reciprocal(np.sqrt(x))
 
 
-@dataclass(frozen=True)
+@operation
 class Exp(Unary, code=47, options="ExpOptions"):
     """e to the power of x."""
 
@@ -140,7 +138,7 @@ class Exp(Unary, code=47, options="ExpOptions"):
     versions = by_type(i8=2, i16=2)
 
 
-@dataclass(frozen=True)
+@operation
 class Log(Unary, code=73):
     """The natural logarithm."""
 
@@ -149,7 +147,7 @@ class Log(Unary, code=73):
     versions = by_type(i8=2, i16=2)
 
 
-@dataclass(frozen=True)
+@operation
 class Sin(Unary, code=66):
     """The sine."""
 
@@ -157,7 +155,7 @@ class Sin(Unary, code=66):
     versions = by_type(f16=2)
 
 
-@dataclass(frozen=True)
+@operation
 class Cos(Unary, code=108, options="CosOptions"):
     """The cosine."""
 
@@ -165,7 +163,7 @@ class Cos(Unary, code=108, options="CosOptions"):
     versions = by_type(f16=2)
 
 
-@dataclass(frozen=True)
+@operation
 class ZerosLike(Unary, code=93, options="ZerosLikeOptions"):
     """Zeros of the operand's shape and element type."""
 
