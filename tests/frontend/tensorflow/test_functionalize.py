@@ -12,7 +12,6 @@ import pytest
 
 import litecast
 from litecast.errors import UnsupportedError
-from litecast.frontend.tensorflow.topology import Topology
 
 tf = pytest.importorskip("tensorflow")
 v1 = tf.compat.v1
@@ -60,7 +59,9 @@ def check(folder: Path, build: Build, specs: Sequence[tuple[Any, Any]], steps: S
             if want.dtype.kind in "biu":
                 np.testing.assert_array_equal(got, want, err_msg=f"output {position}")
             else:
-                assert np.abs(got - want).max(initial=0) <= 1e-5 * max(np.abs(want).max(initial=0), 1e-30), position
+                assert np.abs(got - want).max(initial=0) <= 1e-5 * max(np.abs(want).max(initial=0), 1e-30), (
+                    position
+                )
     return converted
 
 
@@ -97,7 +98,10 @@ def three_deep(x):
 def growing(x):
     shapes = [tf.TensorShape([]), tf.TensorShape([None, 3])]
     return v1.while_loop(
-        lambda i, _: i < 3, lambda i, y: (i + 1, tf.concat([y, y[:1] + 1.0], 0)), [0, x], shape_invariants=shapes
+        lambda i, _: i < 3,
+        lambda i, y: (i + 1, tf.concat([y, y[:1] + 1.0], 0)),
+        [0, x],
+        shape_invariants=shapes,
     )
 
 
@@ -157,12 +161,16 @@ def either(p, x):
 
 
 def several_results(p, x):
-    return v1.cond(p, lambda: (x, tf.reduce_sum(x), tf.constant(7)), lambda: (-x, tf.constant(0.5), tf.constant(9)))
+    return v1.cond(
+        p, lambda: (x, tf.reduce_sum(x), tf.constant(7)), lambda: (-x, tf.constant(0.5), tf.constant(9))
+    )
 
 
 def nested_conds(p, x):
     def inner():
-        return v1.cond(tf.reduce_sum(x) > 0.0, lambda: x + 1.0, lambda: v1.cond(p, lambda: x * 3.0, lambda: x))
+        return v1.cond(
+            tf.reduce_sum(x) > 0.0, lambda: x + 1.0, lambda: v1.cond(p, lambda: x * 3.0, lambda: x)
+        )
 
     return v1.cond(p, inner, lambda: -x)
 
@@ -195,7 +203,9 @@ def gradient(p, x):
 
 def cond_in_loop(p, x):
     def body(i, y):
-        return i + 1, v1.cond(tf.equal(i % 2, 0), lambda: y * 2.0, lambda: v1.cond(p, lambda: y - x, lambda: y + x))
+        return i + 1, v1.cond(
+            tf.equal(i % 2, 0), lambda: y * 2.0, lambda: v1.cond(p, lambda: y - x, lambda: y + x)
+        )
 
     return v1.while_loop(lambda i, _: i < 5, body, [0, x])
 
@@ -248,7 +258,9 @@ def asserted(p, x):
 
 
 PX = [(B, ()), (F, (None, 3))]
-BOTH = [[np.bool_(p), floats(rows, 3, seed=rows)] for p, rows in ((True, 2), (False, 2), (True, 4), (False, 4))]
+BOTH = [
+    [np.bool_(p), floats(rows, 3, seed=rows)] for p, rows in ((True, 2), (False, 2), (True, 4), (False, 4))
+]
 DECISIONS = [
     either, several_results, nested_conds, same_predicate_twice, other_shapes, constants, decided, gradient,
     cond_in_loop, loop_in_cond, cond_in_condition, reference_branch, switch_and_merge, constant_predicate, ordered,
@@ -269,7 +281,9 @@ def by_case(n, x):
 
 
 def test_case(tmp_path):
-    check(tmp_path, by_case, [(I, ()), (F, (None, 3))], [[np.int32(n), floats(2, 3)] for n in (-1, 0, 1, 2, 7)])
+    check(
+        tmp_path, by_case, [(I, ()), (F, (None, 3))], [[np.int32(n), floats(2, 3)] for n in (-1, 0, 1, 2, 7)]
+    )
 
 
 # -- TensorArrays --------------------------------------------------------------------------------------------------
@@ -282,9 +296,7 @@ def array_of(size, **options):
 def collected(x):
     steps = tf.shape(x)[0]
     array = array_of(steps, element_shape=(3,))
-    _, array = v1.while_loop(
-        lambda i, _: i < steps, lambda i, a: (i + 1, a.write(i, x[i] * 2.0)), [0, array]
-    )
+    _, array = v1.while_loop(lambda i, _: i < steps, lambda i, a: (i + 1, a.write(i, x[i] * 2.0)), [0, array])
     return array.stack(), array.size(), array.read(1)
 
 
@@ -346,7 +358,9 @@ def scattered(x):
 
 def written_in_cond(x):
     array = array_of(2, element_shape=(3,)).write(0, x[0])
-    flow = v1.cond(tf.reduce_sum(x) > 0.0, lambda: array.write(1, x[1]).flow, lambda: array.write(1, -x[1]).flow)
+    flow = v1.cond(
+        tf.reduce_sum(x) > 0.0, lambda: array.write(1, x[1]).flow, lambda: array.write(1, -x[1]).flow
+    )
     from tensorflow.python.ops import tensor_array_ops
 
     return tensor_array_ops.build_ta_with_new_flow(array, flow).stack()
@@ -403,3 +417,125 @@ ARRAYS = {
 @pytest.mark.parametrize("name", ARRAYS)
 def test_tensor_arrays(name, tmp_path):
     check(tmp_path, *ARRAYS[name])
+
+
+# -- effects -------------------------------------------------------------------------------------------------------
+
+
+def counter(resource=True):
+    return v1.get_variable("counter", initializer=np.float32(1.0), use_resource=resource)
+
+
+def write_in_loop(p, x):
+    state = counter()
+
+    def body(i, y):
+        with tf.control_dependencies([v1.assign_add(state, 2.0)]):
+            return i + 1, y + 1.0
+
+    i, y = v1.while_loop(lambda i, _: i < 3, body, [0, x])
+    with tf.control_dependencies([y]):
+        return y, state.read_value()
+
+
+def write_in_branch(p, x):
+    state = counter()
+    result = v1.cond(p, lambda: v1.assign_add(state, 2.0), lambda: v1.assign_sub(state, 1.0))
+    with tf.control_dependencies([result]):
+        return state.read_value(), x
+
+
+@pytest.mark.parametrize("build", [write_in_loop, write_in_branch], ids=lambda build: build.__name__)
+def test_writes_keep_their_place(build, tmp_path):
+    """The variable keeps its value from one step to the next, in TensorFlow as in LiteRT."""
+    check(tmp_path, build, PX, BOTH)
+
+
+def unmerged_write(p, x):
+    from tensorflow.python.ops import control_flow_ops as ops
+
+    state = counter()
+    _, yes = ops.switch(tf.constant(2.0), p)
+    with tf.control_dependencies([v1.assign_add(state, yes)]):
+        return tf.identity(x)
+
+
+def shared_write(p, x):
+    """A write on one side, needed by two Merges one behind the other."""
+    from tensorflow.python.ops import control_flow_ops as ops
+
+    state = counter()
+    no, yes = ops.switch(x, p)
+    with tf.control_dependencies([v1.assign_add(state, tf.reduce_sum(yes))]):
+        written = yes * 2.0
+    first, _ = ops.merge([no, written])
+    again_no, again_yes = ops.switch(first, p)
+    second, _ = ops.merge([again_no, again_yes + written])
+    return second
+
+
+def crossed_merge(p, x):
+    """Sides of two decisions in one Merge: which is alive is no function of either."""
+    from tensorflow.python.ops import control_flow_ops as ops
+
+    _, yes = ops.switch(x, p)
+    _, large = ops.switch(x, tf.reduce_sum(x) > 0.0)
+    return ops.merge([yes, large])[0]
+
+
+def first_turn(p, x):
+    """A loop that reads the `value_index` of its own Merge."""
+    with tf.Graph().as_default() as scratch:
+        v1.while_loop(lambda i: i < 3, lambda i: i + 1, [tf.constant(0)])
+    proto = scratch.as_graph_def()
+    for node in proto.node:
+        if node.name == "while/Add" or node.name == "while/add":
+            node.input[1] = "while/Merge:1"
+    (result,) = tf.import_graph_def(proto, return_elements=["while/Exit:0"])
+    return result, x
+
+
+REFUSED = {
+    unmerged_write: "under a decision that nothing merges",
+    shared_write: "would run more often",
+    crossed_merge: "not the two sides of one decision",
+    first_turn: "in its first turn",
+}
+
+
+@pytest.mark.parametrize("build", REFUSED, ids=lambda build: build.__name__)
+def test_what_cannot_be_kept_is_refused(build, tmp_path):
+    save(tmp_path / "model", build, PX, [])
+    with pytest.raises(UnsupportedError, match=REFUSED[build]):
+        litecast.convert(tmp_path / "model")
+
+
+def test_what_is_missing_inside_is_listed(tmp_path):
+    def build(p, x):
+        def body(i, y):
+            return i + 1, v1.cond(p, lambda: tf.raw_ops.Betainc(a=y, b=y, x=y), lambda: tf.math.lgamma(y))
+
+        return v1.while_loop(lambda i, _: i < 3, body, [0, x])[1] + tf.math.bessel_i0e(x)
+
+    save(tmp_path / "model", build, PX, [])
+    with pytest.raises(UnsupportedError) as raised:
+        litecast.convert(tmp_path / "model")
+    assert {item.op for item in raised.value.items} >= {"Betainc"}
+    assert not {item.op for item in raised.value.items} & {"Merge", "Exit", "Switch"}
+
+
+# -- functions -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("build", [cond_in_loop, loop_in_cond, nested_conds, several_results, write_in_branch],
+                         ids=lambda build: build.__name__)  # fmt: skip
+def test_functions(build, tmp_path):
+    """A TensorFlow 1 model, loaded and saved again by TensorFlow 2: its graph is a library function."""
+    expected = save(tmp_path / "first", build, PX, BOTH)
+    loaded = tf.saved_model.load(str(tmp_path / "first"))
+    tf.saved_model.save(loaded, str(tmp_path / "second"), signatures=loaded.signatures)
+    converted = litecast.convert(tmp_path / "second")
+    for step, wanted in zip(BOTH, expected, strict=True):
+        actual = converted(x0=step[0], x1=step[1])
+        for position, want in enumerate(wanted):
+            np.testing.assert_allclose(actual[f"y{position}"], want, rtol=1e-5, atol=1e-6)

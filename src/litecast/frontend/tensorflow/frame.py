@@ -14,18 +14,8 @@ if TYPE_CHECKING:
 __all__ = ["DROPPED", "Frame", "node_name"]
 
 DROPPED = frozenset(
-    [
-        "Assert",
-        "Print",
-        "PrintV2",
-        "DebugIdentityV2",
-        "SaveV2",
-        "SaveSlices",
-        "Save",
-        "MergeV2Checkpoints",
-        "TensorSummaryV2",
-        "ScalarSummary",
-    ]
+    {"Assert", "Print", "PrintV2", "DebugIdentityV2", "TensorSummaryV2", "ScalarSummary"}
+    | {"Save", "SaveV2", "SaveSlices", "MergeV2Checkpoints"}
 )
 """Operations whose effect is outside the model's results; neither they nor what only they need is traced."""
 
@@ -34,7 +24,7 @@ DROPPED = frozenset(
 class Frame:
     """One activation of a graph or function: its nodes, and what each has produced so far.
 
-    `targets` are the nodes that it is evaluated for, `flow` its TensorFlow 1 control flow (None: none met yet).
+    `targets` are the nodes that it is evaluated for, `flow` its TensorFlow 1 control flow (None: none met).
     """
 
     nodes: Mapping[str, Any]

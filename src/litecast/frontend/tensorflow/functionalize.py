@@ -1,23 +1,21 @@
-"""TensorFlow 1 control flow (Switch, Merge, Enter, Exit, NextIteration, LoopCond) as loops and branches of functions.
+"""TensorFlow 1 control flow (Switch, Merge, Enter, Exit, NextIteration, LoopCond) as loops and branches.
 
-Nothing is rewritten. Two kinds of node join what ran apart: an Exit ends a loop, a Merge ends a decision. They are
-traced as one `control.while_loop` or `control.branch`, whose functions evaluate a part of the same graph in a Frame of
-their own, in which what enters the part is bound already: the Merges of a loop to its state, the Switches of a decision
-to what they let pass.
+Nothing is rewritten. Two kinds of node join what ran apart: an Exit ends a loop, a Merge ends a decision.
+They are traced as one `control.while_loop` or `control.branch`, whose functions evaluate a part of the same graph
+in a Frame of their own, in which what enters the part is bound already: the Merges of a loop to its state, the
+Switches of a decision to what they let pass.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from litecast.errors import UnsupportedError
 from litecast.frontend.tensorflow.frame import DROPPED, Frame, node_name
+from litecast.frontend.tensorflow.plans import Branch, Choice, Loop, Plan, Refusal, position
 from litecast.frontend.tensorflow.state import Variable
 from litecast.frontend.tensorflow.topology import (
     ENTERS,
@@ -28,13 +26,10 @@ from litecast.frontend.tensorflow.topology import (
     Place,
     Split,
     Topology,
-    is_second,
-    plain,
     refused,
 )
 from litecast.ir.builder import Builder
 from litecast.ir.graph import Value
-from litecast.lib import control
 
 if TYPE_CHECKING:
     from litecast.frontend.tensorflow.tracer import Tracer
@@ -43,236 +38,6 @@ __all__ = ["JOINS", "ControlFlow", "flow_of", "guard", "outermost"]
 
 JOINS = MERGES | EXITS
 """Operations whose operands are not their inputs but what their loop or decision takes from outside."""
-
-
-@dataclass
-class Plan:
-    """How the joins `members` are traced: `references` become operands, the nodes `after` must have run."""
-
-    topology: Topology
-    members: list[str]
-    references: list[str] = field(default_factory=list)
-    after: set[str] = field(default_factory=set)
-    interior: set[str] = field(default_factory=set)
-    results: dict[str, list[Any]] = field(default_factory=dict)
-
-    @property
-    def needs(self) -> list[str]:
-        """The nodes and arguments that must have their values."""
-        return [*map(node_name, self.references), *sorted(self.after)]
-
-    def refer(self, reference: str) -> None:
-        """Take a tensor as an operand, or wait for a control edge."""
-        if reference.startswith("^"):
-            self.after.add(node_name(reference))
-        elif reference not in self.references:
-            self.references.append(reference)
-
-    def trace(
-        self, tracer: Tracer, b: Builder, frame: Frame, operands: Sequence[Any]
-    ) -> dict[str, list[Any]]:
-        """Return the outputs of every member."""
-        raise NotImplementedError
-
-    def part(self, tracer: Tracer, frame: Frame, *decided: Literal) -> Frame:
-        """Return a frame for the part of the graph inside, in which nothing is bound yet."""
-        assert frame.flow is not None
-        inner = Frame(frame.nodes, {}, frame.attributes, frame.prefix, frame.parents)
-        inner.flow = ControlFlow(tracer, inner, self.topology, frame.flow.decided.union(decided))
-        return inner
-
-
-@dataclass
-class Refusal(Plan):
-    """A join that cannot be traced; the error is raised where errors are collected."""
-
-    error: UnsupportedError | None = None
-
-    def trace(
-        self, tracer: Tracer, b: Builder, frame: Frame, operands: Sequence[Any]
-    ) -> dict[str, list[Any]]:
-        """Raise the error."""
-        assert self.error is not None
-        raise self.error
-
-
-@dataclass
-class Choice(Plan):
-    """A Merge whose live input is known now."""
-
-    index: int = 0
-
-    def trace(
-        self, tracer: Tracer, b: Builder, frame: Frame, operands: Sequence[Any]
-    ) -> dict[str, list[Any]]:
-        """Hand the live input on."""
-        return {self.members[0]: [operands[0], b.const(np.int32(self.index))]}
-
-
-@dataclass
-class Branch(Plan):
-    """Merges of one decision. `switches` are the Switches that let something into it, with their input."""
-
-    predicate: str = ""
-    depth: int = 0
-    switches: dict[str, str] = field(default_factory=dict)
-
-    def gather(self, references: Iterable[str]) -> None:
-        """Find what is inside the decision and what it takes from outside."""
-        stack = list(references)
-        while stack:
-            reference = stack.pop()
-            name = node_name(reference)
-            if name in self.interior or name in self.switches:
-                continue
-            node = self.topology.nodes.get(name)
-            if (
-                node is not None
-                and node.op in SWITCHES
-                and self.topology.predicate(node.input[1]) == self.predicate
-            ):
-                self._enter(node)
-            elif self._is_inside(name):
-                self.interior.add(name)
-                stack += self.topology.inputs(name)
-            else:
-                self.refer(reference)
-
-    def _is_inside(self, name: str) -> bool:
-        place = self.topology.place(name)
-        return len(place.frames) > self.depth or any(
-            predicate == self.predicate for predicate, _ in place.literals
-        )
-
-    def _enter(self, node: Any) -> None:
-        self.switches[node.name] = node.input[0]
-        if self.topology.predicate(node.input[0]) != self.predicate:
-            self.refer(node.input[0])
-        self.after.update(node_name(reference) for reference in node.input if reference.startswith("^"))
-
-    def trace(
-        self, tracer: Tracer, b: Builder, frame: Frame, operands: Sequence[Any]
-    ) -> dict[str, list[Any]]:
-        """Trace both sides as functions of what they take from outside."""
-        assert frame.flow is not None
-        predicate = frame.flow.value(self.predicate)
-        if isinstance(predicate, Variable):
-            predicate = predicate.read(b)
-
-        def then(inner: Builder, *values: Any) -> list[Any]:
-            return self._side(tracer, inner, frame, True, values)
-
-        def otherwise(inner: Builder, *values: Any) -> list[Any]:
-            return self._side(tracer, inner, frame, False, values)
-
-        results = control.branch(b, predicate, then, otherwise, operands)
-        count = len(self.members)
-        return dict(
-            zip(self.members, map(list, zip(results[:count], results[count:], strict=True)), strict=True)
-        )
-
-    def _side(
-        self, tracer: Tracer, b: Builder, frame: Frame, taken: bool, operands: Sequence[Any]
-    ) -> list[Any]:
-        inner = self.part(tracer, frame, (self.predicate, taken))
-        assert inner.flow is not None
-        inner.results.update({name: [] for name in self.after})
-        for reference, operand in zip(self.references, operands, strict=True):
-            inner.flow.bind(reference, operand)
-        truth = b.const(np.bool_(taken))
-        for reference in self.topology.aliases[self.predicate]:
-            if not inner.has(node_name(reference)):
-                inner.flow.bind(reference, truth)
-        for name, source in self.switches.items():
-            operand = (
-                truth if self.topology.predicate(source) == self.predicate else tracer.lookup(inner, source)
-            )
-            inner.results[name] = [operand, operand]
-        references, indices = [], []
-        for name in self.members:
-            split = self.topology.split(name)
-            assert split is not None
-            references.append(split.inputs[taken])
-            indices.append(b.const(np.int32(_position(self.topology.nodes[name], split.inputs[taken]))))
-        results = tracer.evaluate(b, inner, references)
-        return [*map(_reader(b, self.topology), self.members, results), *indices]
-
-
-@dataclass
-class Loop(Plan):
-    """The Exits of one loop. `state` are its Merges, each with the node of its next value; `condition` the LoopCond."""
-
-    state: dict[str, str] = field(default_factory=dict)
-    enters: list[str] = field(default_factory=list)
-    constants: list[str] = field(default_factory=list)
-    switches: dict[str, str] = field(default_factory=dict)
-    condition: str = ""
-
-    def trace(
-        self, tracer: Tracer, b: Builder, frame: Frame, operands: Sequence[Any]
-    ) -> dict[str, list[Any]]:
-        """Trace the loop over its variables and the constants that enter it."""
-        nodes = self.topology.nodes
-        sources = dict(zip(self.references, operands, strict=True))
-        read = _reader(b, self.topology)
-        start = [read(name, sources[nodes[name].input[0]]) for name in self.enters]
-        start += [sources[nodes[name].input[0]] for name in self.constants]
-
-        def cond(inner: Builder, *values: Any) -> list[Any]:
-            turn = self._turn(tracer, frame, values)
-            return tracer.evaluate(inner, turn, [self.condition])
-
-        def body(inner: Builder, *values: Any) -> list[Any]:
-            turn = self._turn(tracer, frame, values)
-            turn.results[self.condition] = [inner.const(np.bool_(True))]
-            for name, merge in self.switches.items():
-                turn.results[name] = turn.results[merge] * 2
-            following = tracer.evaluate(inner, turn, list(self.state.values()))
-            return [*map(_reader(inner, self.topology), self.state, following), *values[len(self.state) :]]
-
-        final = dict(zip(self.state, control.while_loop(b, start, cond, body), strict=False))
-        return {name: [final[self.switches[node_name(nodes[name].input[0])]]] for name in self.members}
-
-    def sort(self, node: Any) -> None:
-        """Take a node that stands in this loop and in no loop inside it for what it is."""
-        if self.topology.is_loop_merge(node.name):
-            enter, following = node.input[0], node.input[-1]
-            if len(node.input) != 2 or self.topology.op(enter) not in ENTERS:
-                raise refused(node, "a loop variable that is not the merge of an Enter and a NextIteration")
-            self.state[node.name] = following
-            self.enters.append(node_name(enter))
-        elif self.topology.is_loop_switch(node.name):
-            self.switches[node.name] = plain(node.input[0])
-            condition = node_name(node.input[1])
-            if self.condition not in ("", condition):
-                raise refused(node, "a loop with two conditions")
-            self.condition = condition
-
-    def check(self, node: Any) -> None:
-        """Raise UnsupportedError where the loop is not what `tf.while_loop` makes."""
-        nodes, topology = self.topology.nodes, self.topology
-        if any(merge not in self.state for merge in self.switches.values()):
-            raise refused(node, "a Switch of a loop that is not fed by a loop variable")
-        for member in self.members:
-            source = nodes[member].input[0]
-            if node_name(source) not in self.switches or is_second(source):
-                raise refused(nodes[member], "an Exit that is not fed by the Switch of a loop variable")
-        for name in self.constants:
-            if not nodes[name].attr["is_constant"].b:
-                raise refused(nodes[name], "an Enter that is neither a loop variable nor constant")
-        for name in self.interior:
-            for reference in topology.inputs(name):
-                if node_name(reference) in self.state and reference.partition(":")[2] in (
-                    "1",
-                    "value_index:0",
-                ):
-                    raise refused(nodes[name], "it reads whether the loop is in its first turn")
-
-    def _turn(self, tracer: Tracer, frame: Frame, values: Sequence[Any]) -> Frame:
-        turn = self.part(tracer, frame)
-        names = [*self.state, *self.constants]
-        turn.results.update({name: [value] for name, value in zip(names, values, strict=True)})
-        return turn
 
 
 class ControlFlow:
@@ -289,7 +54,7 @@ class ControlFlow:
         """The nodes that the frame's targets need and that have not run."""
         return self.topology.ancestors(self.frame.targets, self.frame.has)
 
-    # -- values ---------------------------------------------------------------------------------------------------
+    # -- values ------------------------------------------------------------------------------------------
 
     def bind(self, reference: str, value: Any) -> None:
         """Let a reference have a value."""
@@ -297,23 +62,33 @@ class ControlFlow:
         if name not in self.frame.nodes:
             self.frame.arguments[name] = value
             return
-        outputs = self.frame.results.setdefault(name, [])
-        position = self.tracer.position(self.frame, reference)
-        outputs += [None] * (position + 1 - len(outputs))
-        outputs[position] = value
+        outputs, index = self.frame.results.setdefault(name, []), self.tracer.position(self.frame, reference)
+        outputs += [None] * (index + 1 - len(outputs))
+        outputs[index] = value
 
     def value(self, predicate: str) -> Any:
         """Return a predicate by any of its names, None where it has no value yet."""
         for reference in sorted(self.topology.aliases.get(predicate, {predicate})):
-            if self.frame.has(node_name(reference)):
-                return self.tracer.lookup(self.frame, reference)
+            name = node_name(reference)
+            if name in self.frame.arguments:
+                return self.frame.arguments[name]
+            outputs = self.frame.results.get(name, [])
+            index = self.tracer.position(self.frame, reference) if outputs else 0
+            if index < len(outputs) and outputs[index] is not None:
+                return outputs[index]
         return None
+
+    def part(self, *decided: Literal) -> ControlFlow:
+        """Return the control flow of a new frame on the same graph, in which nothing is bound yet."""
+        frame = Frame(self.frame.nodes, {}, self.frame.attributes, self.frame.prefix, self.frame.parents)
+        frame.flow = ControlFlow(self.tracer, frame, self.topology, self.decided.union(decided))
+        return frame.flow
 
     def is_speculative(self, name: str) -> bool:
         """Whether a node runs although a decision that it depends on is not made."""
         return bool(self.topology.place(name).literals - self.decided)
 
-    # -- joins ----------------------------------------------------------------------------------------------------
+    # -- joins -------------------------------------------------------------------------------------------
 
     def needs(self, node: Any) -> list[str]:
         """Return the nodes that must have run before a join; asked again once they have, it may name more."""
@@ -333,7 +108,7 @@ class ControlFlow:
         if not plan.results:
             if self.tracer.initialising and not isinstance(plan, Choice):
                 self.tracer.speculative = True
-            plan.results = plan.trace(self.tracer, b, self.frame, operands)
+            plan.results = plan.trace(self, b, operands)
             self._check_writes(plan)
         for result in plan.results[node.name]:
             if isinstance(result, Value) and result.producer is not None and isinstance(plan, (Loop, Branch)):
@@ -370,7 +145,7 @@ class ControlFlow:
             taken = bool(value.array())
             self.decided |= {(split.predicate, taken)}
             chosen = split.inputs[taken]
-            return Choice(topology, [name], [chosen], controls, index=_position(node, chosen))
+            return Choice(topology, [name], [chosen], controls, index=position(node, chosen))
         return self._branch(name, split, controls)
 
     def _branch(self, name: str, split: Split, controls: set[str]) -> Branch:
@@ -381,27 +156,21 @@ class ControlFlow:
             both = self.topology.split(member)
             assert both is not None
             plan.gather(both.inputs.values())
-            plan.after.update(
-                node_name(edge) for edge in self.topology.inputs(member) if edge.startswith("^")
-            )
+            edges = [edge for edge in self.topology.inputs(member) if edge.startswith("^")]
+            plan.after.update(map(node_name, edges))
         if plan.after & plan.interior:
-            raise refused(
-                self.topology.nodes[name], "it waits for what runs on one side of its decision only"
-            )
+            raise refused(self.topology.nodes[name], "it waits for what runs on one side only")
         return plan
 
     def _companions(self, name: str, split: Split) -> list[str]:
-        """Return the wanted Merges that one branch can compute: same decision, none of them behind another."""
+        """Return the wanted Merges that one branch can compute: same decision, none behind another."""
         peers = [name]
         for peer in self.wanted:
-            if (
-                peer == name
-                or peer in self._plans
-                or self.frame.has(peer)
-                or self.topology.op(peer) not in MERGES
-            ):
+            if self.topology.op(peer) not in MERGES or self.topology.is_loop_merge(peer):
                 continue
-            other = None if self.topology.is_loop_merge(peer) else self.topology.split(peer)
+            if peer == name or peer in self._plans or self.frame.has(peer):
+                continue
+            other = self.topology.split(peer)
             if other and (other.predicate, other.literals) == (split.predicate, split.literals):
                 peers.append(peer)
         levels = self._levels_of(set(peers))
@@ -456,7 +225,7 @@ class ControlFlow:
                 plan.refer(reference)
         return plan
 
-    # -- effects --------------------------------------------------------------------------------------------------
+    # -- effects -----------------------------------------------------------------------------------------
 
     def _check_writes(self, plan: Plan) -> None:
         """Refuse a write that two joins would repeat, or that a loop's condition makes."""
@@ -476,7 +245,7 @@ def flow_of(tracer: Tracer, frame: Frame) -> ControlFlow:
 
 
 def outermost(frame: Frame, references: Iterable[str], effects: Iterable[str]) -> list[str]:
-    """Return the effects outside of loops and decisions; UnsupportedError for one inside that no result needs."""
+    """Return the effects outside of loops and decisions; UnsupportedError for a lone one inside."""
     nodes, names = frame.nodes, list(effects)
     if not names or not any(node.op in SWITCHES or node.op in ENTERS for node in nodes.values()):
         return names
@@ -501,22 +270,3 @@ def guard(tracer: Tracer, frame: Frame, node: Any) -> Iterator[None]:
         tracer.speculative = before
         if flow is not None and tracer.writes != writes:
             flow.topology.writers.add(node.name)
-
-
-def _reader(b: Builder, topology: Topology) -> Callable[[str, Any], Any]:
-    """Return a function that reads a TensorFlow 1 variable where the node named takes its contents."""
-
-    def read(name: str, value: Any) -> Any:
-        takes_reference = topology.op(name).startswith("Ref")
-        return (
-            value.read(b)
-            if isinstance(value, Variable) and value.reference and not takes_reference
-            else value
-        )
-
-    return read
-
-
-def _position(node: Any, reference: str) -> int:
-    """Return which of its inputs a Merge picks: its output `value_index`."""
-    return [item for item in node.input if not item.startswith("^")].index(reference)

@@ -1,8 +1,8 @@
 """Where the nodes of a graph stand in TensorFlow 1 control flow: in which loops, and under which decisions.
 
 TensorFlow runs a node unless an input is dead, and the output of a Switch that is not taken is dead
-(tensorflow/core/common_runtime/propagator_state.cc). So each node has literals, the decisions under which it runs,
-and a Merge joins the two sides of one of them.
+(tensorflow/core/common_runtime/propagator_state.cc). So each node has literals, the decisions under which it
+runs, and a Merge joins the two sides of one of them.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ __all__ = [
     "SWITCHES",
     "Literal",
     "Place",
+    "Split",
     "Topology",
     "is_second",
-    "plain",
     "refused",
 ]
 
@@ -38,7 +38,7 @@ Literal = tuple[str, bool]
 
 @dataclass(frozen=True)
 class Place:
-    """Where a node stands: the loops around it by frame name, outermost first, and the decisions that let it run."""
+    """Where a node stands: the loops around it, outermost first, and the decisions that let it run."""
 
     frames: tuple[str, ...] = ()
     literals: frozenset[Literal] = frozenset()
@@ -90,10 +90,10 @@ class Topology:
 
     def predicate(self, reference: str) -> str:
         """Return the tensor that a predicate is an identity of."""
-        root = plain(reference)
+        root = _plain(reference)
         while self.op(root) == "Identity":
-            root = plain(self.nodes[node_name(root)].input[0])
-        self.aliases.setdefault(root, {root}).add(plain(reference))
+            root = _plain(self.nodes[node_name(root)].input[0])
+        self.aliases.setdefault(root, {root}).add(_plain(reference))
         return root
 
     def place(self, name: str) -> Place:
@@ -111,9 +111,7 @@ class Topology:
             if not open_inputs:
                 self._places[stack.pop()] = self._placed(top)
             elif top in entered:
-                raise UnsupportedError(
-                    Unsupported(self.op(top), "the graph has a cycle that is no loop", top)
-                )
+                raise refused(self.nodes[top], "the graph has a cycle that is no loop")
             else:
                 entered.add(top)
                 stack += open_inputs
@@ -129,9 +127,7 @@ class Topology:
 
     def _placed(self, name: str) -> Place:
         references, op = self.forward(name), self.op(name)
-        frames = max(
-            (self.place(node_name(reference)).frames for reference in references), key=len, default=()
-        )
+        frames = max((self.place(node_name(source)).frames for source in references), key=len, default=())
         if op in ENTERS:
             frames = (*frames, self.nodes[name].attr["frame_name"].s.decode())
         elif op in EXITS:
@@ -160,7 +156,7 @@ class Topology:
         return None
 
     def ancestors(self, references: Iterable[str], ends: Callable[[str], bool]) -> list[str]:
-        """Return the nodes that some references need, over all turns of loops, and beyond none that `ends` names."""
+        """Return the nodes that references need, over all turns of loops, beyond none that `ends` names."""
         found: dict[str, None] = {}
         stack = [node_name(reference) for reference in references]
         while stack:
@@ -171,7 +167,7 @@ class Topology:
         return list(found)
 
 
-def plain(reference: str) -> str:
+def _plain(reference: str) -> str:
     """Return a reference in the form that equal tensors share."""
     return reference.removesuffix(":0") if reference.count(":") == 1 else reference
 

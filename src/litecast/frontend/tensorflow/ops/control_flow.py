@@ -1,4 +1,4 @@
-"""Importers of TensorFlow 1 control flow: what joins a loop or a decision traces it, the rest hands its input on."""
+"""Importers of TensorFlow 1 control flow: a join traces its loop or decision, the rest hands its input on."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def join(b: Builder, *operands: Any, tracer: Any, frame: Any, node: Any) -> list
 
 @tf("Switch", "RefSwitch")
 def switch(b: Builder, x: Any, predicate: Any, *, tracer: Any, frame: Any) -> list[Any]:
-    """The input, on both sides: outside of its decision TensorFlow fails where the side that is read is not taken."""
+    """The input, on both sides: TensorFlow fails where a side that is not taken reaches an output."""
     flow_of(tracer, frame)
     return [x, x]
 

@@ -1,8 +1,8 @@
 """Importers of TensorFlow 1 TensorArrays: the elements are a `TensorList` that travels as the array's flow.
 
-Every operation on a TensorArray takes the flow that the one before it gave (ops.TensorArrayV3), so the flow can hold
-what TensorFlow keeps in the resource: a loop then carries the list as its state, and the handle says only what the
-array was made with.
+Every operation on a TensorArray takes the flow that the one before it gave (TensorArrayV3's definition), so
+the flow can hold what TensorFlow keeps in the resource: a loop then carries the list as its state, and the
+handle says only what the array was made with.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def _counts_up(indices: Value, length: Any) -> bool:
 
 
 def _extended(b: Builder, handle: Handle, xs: TensorList, index: Value) -> TensorList:
-    """Return an array of dynamic size with an element `index`, the new ones not written (zeros in TensorFlow too)."""
+    """Return an array of dynamic size with an element `index`; the new ones read as zeros."""
     if not handle.dynamic_size:
         return xs
     if xs.items is not None and index.is_const:
