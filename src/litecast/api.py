@@ -88,7 +88,9 @@ def load(
     """
     if _is_tflite(source):
         if signatures or tags or shapes or batch is not None:
-            raise ConvertError("signatures, tags, shapes and batch apply to SavedModels, not to a .tflite file")
+            raise ConvertError(
+                "signatures, tags, shapes and batch apply to SavedModels, not to a .tflite file"
+            )
         from litecast.tflite.reader import read
 
         return read(source)

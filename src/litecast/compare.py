@@ -62,7 +62,9 @@ class Verification:
         return max(self.checks, key=lambda item: (not item.ok, np.nan_to_num(item.relative, nan=np.inf)))
 
 
-def compare(actual: Any, reference: Any, tolerance: float = TOLERANCE) -> tuple[float, float, float, bool, str]:
+def compare(
+    actual: Any, reference: Any, tolerance: float = TOLERANCE
+) -> tuple[float, float, float, bool, str]:
     """Return (max abs error, relative error, cosine, within tolerance, note) of two arrays.
 
     NaN equals NaN and an infinity itself. Strings and booleans must be equal. Where all of the reference is zero, the
@@ -70,7 +72,13 @@ def compare(actual: Any, reference: Any, tolerance: float = TOLERANCE) -> tuple[
     """
     actual, reference = np.asarray(actual), np.asarray(reference)
     if actual.shape != reference.shape:
-        return np.inf, np.inf, 0.0, False, f"shape {list(actual.shape)}, the reference has {list(reference.shape)}"
+        return (
+            np.inf,
+            np.inf,
+            0.0,
+            False,
+            f"shape {list(actual.shape)}, the reference has {list(reference.shape)}",
+        )
     if actual.dtype.kind in "OSU" or reference.dtype.kind in "OSU":
         same = bool(np.array_equal(actual.astype(object), reference.astype(object)))
         return (0.0, 0.0, 1.0, True, "") if same else (np.inf, np.inf, 0.0, False, "strings differ")
@@ -81,7 +89,13 @@ def compare(actual: Any, reference: Any, tolerance: float = TOLERANCE) -> tuple[
     finite = np.isfinite(one) & np.isfinite(two)
     alike = finite | (one == two) | (np.isnan(one) & np.isnan(two))
     if not alike.all():
-        return np.inf, np.inf, 0.0, False, f"{int((~alike).sum())} of {one.size} values are not finite where the other's are"
+        return (
+            np.inf,
+            np.inf,
+            0.0,
+            False,
+            f"{int((~alike).sum())} of {one.size} values are not finite where the other's are",
+        )
     one, two = one[finite], two[finite]
     error = float(np.abs(one - two).max(initial=0.0))
     largest = float(np.abs(two).max(initial=0.0))
@@ -130,7 +144,10 @@ def read_reference(path: str | PathLike[str]) -> list[Step]:
         call = (place["step"] or "0", place["signature"])
         step = steps.setdefault(call, Step(*call, {}, {}))
         (step.inputs if place["side"] == "in" else step.outputs)[place["name"]] = array
-    return sorted(steps.values(), key=lambda step: (len(step.name), step.name) if step.name.isdigit() else (99, step.name))
+    return sorted(
+        steps.values(),
+        key=lambda step: (len(step.name), step.name) if step.name.isdigit() else (99, step.name),
+    )
 
 
 _PLACE = re.compile(r"(?:(?P<step>.+?)::(?P<signature>.+?)::)?(?P<side>in|out)::(?P<name>.+)")

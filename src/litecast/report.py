@@ -72,7 +72,8 @@ def describe(model: Model) -> dict[str, SignatureInfo]:
     """Return what the signatures of a model take and give; an entry graph without a signature goes by its name."""
     found = {
         key: SignatureInfo(
-            _infos(signature.inputs, signature.graph.inputs), _infos(signature.outputs, signature.graph.outputs)
+            _infos(signature.inputs, signature.graph.inputs),
+            _infos(signature.outputs, signature.graph.outputs),
         )
         for key, signature in model.signatures.items()
     }
@@ -114,4 +115,8 @@ def weight_bytes(model: Model) -> int:
 
 
 def _identity(const: Any) -> Any:
-    return id(const) if isinstance(const, Lazy) else (const.__array_interface__["data"][0], const.shape, const.strides)
+    return (
+        id(const)
+        if isinstance(const, Lazy)
+        else (const.__array_interface__["data"][0], const.shape, const.strides)
+    )

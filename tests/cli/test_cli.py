@@ -76,7 +76,9 @@ def test_convert_fixes_shapes(tmp_path, options, shown):
 
 def test_run_reaches_the_accuracy_of_the_source(digits):
     accuracy = json.loads((DIGITS / "digits.json").read_text())["accuracy"]
-    found = json.loads(run("run", digits, "-i", f"image={HELD_OUT}", "--labels", f"labels={HELD_OUT}", "--json"))
+    found = json.loads(
+        run("run", digits, "-i", f"image={HELD_OUT}", "--labels", f"labels={HELD_OUT}", "--json")
+    )
     assert found["accuracy"] == pytest.approx(accuracy, abs=1e-9)
 
 
@@ -120,7 +122,9 @@ def test_convert_verifies(digits, tmp_path):
     good, bad = reference(digits, tmp_path / "io.npz", 1), reference(digits, tmp_path / "bad.npz", 1.01)
     run("convert", SAVED_MODEL, "-o", tmp_path / "m.tflite", "--verify", good)
     (tmp_path / "m.tflite").unlink()
-    assert "differs from" in run("convert", SAVED_MODEL, "-o", tmp_path / "m.tflite", "--verify", bad, status=1)
+    assert "differs from" in run(
+        "convert", SAVED_MODEL, "-o", tmp_path / "m.tflite", "--verify", bad, status=1
+    )
     assert not (tmp_path / "m.tflite").exists()
 
 

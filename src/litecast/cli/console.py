@@ -58,7 +58,10 @@ def _fail(error: ConvertError, verbose: bool) -> None:
     click.secho("error: ", err=True, fg="red", bold=True, nl=False)
     click.echo(str(error), err=True)
     if isinstance(error, InternalError):
-        click.echo("This is a defect of Litecast: please report it with the output of the same command and -v.", err=True)
+        click.echo(
+            "This is a defect of Litecast: please report it with the output of the same command and -v.",
+            err=True,
+        )
     status = 1 if isinstance(error, VerificationError) else 3 if isinstance(error, InternalError) else 2
     raise click.exceptions.Exit(status)
 
@@ -116,7 +119,8 @@ def columns(rows: Sequence[Sequence[str]], indent: str = "  ") -> str:
     """Return rows as aligned columns."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))] if rows else []
     return "\n".join(
-        indent + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+        indent + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
     )
 
 

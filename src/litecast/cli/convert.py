@@ -19,9 +19,13 @@ def parse_shapes(texts: tuple[str, ...]) -> dict[str, list[int | None]]:
     for text in texts:
         name, dims = named(text, "--shape", "NAME=1,224,224,3")
         try:
-            shapes[name] = [None if dim.strip() in ("?", "-1", "None") else int(dim) for dim in dims.split(",")]
+            shapes[name] = [
+                None if dim.strip() in ("?", "-1", "None") else int(dim) for dim in dims.split(",")
+            ]
         except ValueError:
-            raise click.BadParameter(f"{text!r}: {dims!r} is no list of sizes", param_hint="--shape") from None
+            raise click.BadParameter(
+                f"{text!r}: {dims!r} is no list of sizes", param_hint="--shape"
+            ) from None
         if any(dim is not None and dim < 0 for dim in shapes[name]):
             raise click.BadParameter(f"{text!r}: a size is negative", param_hint="--shape")
     return shapes
@@ -30,13 +34,25 @@ def parse_shapes(texts: tuple[str, ...]) -> dict[str, list[int | None]]:
 @make_command("convert")
 @click.argument("source")
 @click.option("-o", "--output", help="The .tflite to write [default: SOURCE's name in this directory].")
-@click.option("--signature", "signatures", multiple=True, metavar="KEY", help="Convert this signature (repeatable).")
+@click.option(
+    "--signature", "signatures", multiple=True, metavar="KEY", help="Convert this signature (repeatable)."
+)
 @click.option("--tags", help="Tags of the meta graph, separated by commas [default: serve].")
-@click.option("--shape", "shapes", multiple=True, metavar="NAME=1,224,224,3", help="Fix the shape of an input.")
-@click.option("--batch", type=click.IntRange(min=1), help="Fix dimension 0 of every input where it is unknown.")
-@click.option("--verify", "reference", metavar="IO.npz", help="Compare the result with these inputs and outputs.")
-@click.option("--tolerance", type=float, default=1e-4, show_default=True, help="Relative error that --verify allows.")
-@click.option("--conversion-metadata/--no-conversion-metadata", default=True, help="Write CONVERSION_METADATA.")
+@click.option(
+    "--shape", "shapes", multiple=True, metavar="NAME=1,224,224,3", help="Fix the shape of an input."
+)
+@click.option(
+    "--batch", type=click.IntRange(min=1), help="Fix dimension 0 of every input where it is unknown."
+)
+@click.option(
+    "--verify", "reference", metavar="IO.npz", help="Compare the result with these inputs and outputs."
+)
+@click.option(
+    "--tolerance", type=float, default=1e-4, show_default=True, help="Relative error that --verify allows."
+)
+@click.option(
+    "--conversion-metadata/--no-conversion-metadata", default=True, help="Write CONVERSION_METADATA."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def command(source: str, output: str | None, verbose: bool, as_json: bool, **options: Any) -> None:
     """Convert SOURCE, a SavedModel directory or URL, to a .tflite.
@@ -56,15 +72,22 @@ def command(source: str, output: str | None, verbose: bool, as_json: bool, **opt
 
 def summary(report: Report, target: str, verbose: bool) -> str:
     """Return what a person wants to know of a conversion."""
-    lines = [f"{target}  {size(report.size)}, {report.seconds:.2f} s, needs runtime {report.min_runtime or 'any'} or newer"]
+    lines = [
+        f"{target}  {size(report.size)}, {report.seconds:.2f} s, needs runtime {report.min_runtime or 'any'} or newer"
+    ]
     for key, signature in report.signatures.items():
-        rows = [("in", str(info)) for info in signature.inputs] + [("out", str(info)) for info in signature.outputs]
+        rows = [("in", str(info)) for info in signature.inputs] + [
+            ("out", str(info)) for info in signature.outputs
+        ]
         lines += [f"signature {key}", columns(rows)]
     total = sum(report.ops.values())
     lines.append(f"{total} operations: " + ", ".join(f"{name} {count}" for name, count in report.ops.items()))
     lines += [f"note: {note}" for note in report.notes]
     if verbose:
-        lines += ["time by phase", columns([(name, f"{seconds:.3f} s") for name, seconds in report.phases.items()])]
+        lines += [
+            "time by phase",
+            columns([(name, f"{seconds:.3f} s") for name, seconds in report.phases.items()]),
+        ]
         if report.rewrites:
             lines += ["rewrites", columns([(name, str(count)) for name, count in report.rewrites.items()])]
     return "\n".join(lines)

@@ -18,11 +18,17 @@ if TYPE_CHECKING:
 
 @make_command("run")
 @click.argument("model")
-@click.option("-i", "--input", "inputs", multiple=True, metavar="NAME=FILE", help="An input, from .npz or .npy.")
+@click.option(
+    "-i", "--input", "inputs", multiple=True, metavar="NAME=FILE", help="An input, from .npz or .npy."
+)
 @click.option("--signature", metavar="KEY", help="The signature to run [default: the only one].")
 @click.option("-o", "--output", metavar="OUT.npz", help="Write the outputs to this file.")
-@click.option("--labels", metavar="KEY=FILE", help="True classes: print the accuracy of the (first) output's arg max.")
-@click.option("--time", "runs", type=click.IntRange(min=1), metavar="N", help="Print the median latency of N runs.")
+@click.option(
+    "--labels", metavar="KEY=FILE", help="True classes: print the accuracy of the (first) output's arg max."
+)
+@click.option(
+    "--time", "runs", type=click.IntRange(min=1), metavar="N", help="Print the median latency of N runs."
+)
 @click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 def command(
@@ -48,8 +54,16 @@ def command(
         key, path = named(labels, "--labels", "KEY=FILE")
         found["accuracy"] = accuracy(next(iter(results.values())), load_array(path, key))
     if runs is not None:
-        found["median_seconds"] = runtime.time(runs, {name: _first(array, port) for (name, array), port in zip(
-            arrays.items(), (next(p for p in ports if p.name == name) for name in arrays), strict=True)}, signature)
+        found["median_seconds"] = runtime.time(
+            runs,
+            {
+                name: _first(array, port)
+                for (name, array), port in zip(
+                    arrays.items(), (next(p for p in ports if p.name == name) for name in arrays), strict=True
+                )
+            },
+            signature,
+        )
     if as_json:
         print_json(found)
     else:
@@ -71,7 +85,9 @@ def _arrays(inputs: tuple[str, ...], ports: list[Port]) -> dict[str, Any]:
     return {port.name: arrays[port.name] for port in ports}
 
 
-def run_batch(runtime: Runtime, arrays: dict[str, Any], ports: list[Port], signature: str | None) -> dict[str, Any]:
+def run_batch(
+    runtime: Runtime, arrays: dict[str, Any], ports: list[Port], signature: str | None
+) -> dict[str, Any]:
     """Run once, or once a sample where every input's batch is fixed to 1 and the arrays hold more samples."""
     counts = {array.shape[0] for array in arrays.values() if array.ndim}
     fixed = all(port.shape[:1] == (1,) for port in ports)

@@ -23,12 +23,17 @@ def command(source: str, only_summary: bool, tags: str | None, as_json: bool, ve
     model = litecast.load(source, tags=tags)
     signatures, ops, weights = describe(model), op_counts(model), weight_bytes(model)
     if as_json:
-        found = {key: {"inputs": list(map(str, i.inputs)), "outputs": list(map(str, i.outputs))} for key, i in signatures.items()}
+        found = {
+            key: {"inputs": list(map(str, i.inputs)), "outputs": list(map(str, i.outputs))}
+            for key, i in signatures.items()
+        }
         print_json({"signatures": found, "ops": ops, "weights": weights, "metadata": list(model.metadata)})
         return
     for key, signature in signatures.items():
         click.echo(f"signature {key}")
-        rows = [("in", str(info)) for info in signature.inputs] + [("out", str(info)) for info in signature.outputs]
+        rows = [("in", str(info)) for info in signature.inputs] + [
+            ("out", str(info)) for info in signature.outputs
+        ]
         click.echo(columns(rows))
     click.echo(f"{sum(ops.values())} operations, {size(weights)} of constants")
     click.echo(columns([(name, str(count)) for name, count in ops.items()]))

@@ -70,7 +70,9 @@ class Builder:
         except ConvertError:
             raise
         except (ValueError, TypeError, IndexError) as error:
-            raise InferenceError(f"{op.name}({', '.join(map(_brief, inputs))}): {error}", loc=self.loc) from error
+            raise InferenceError(
+                f"{op.name}({', '.join(map(_brief, inputs))}): {error}", loc=self.loc
+            ) from error
         types = inferred if isinstance(inferred, tuple) else (inferred,)
         parts = known if isinstance(known, tuple) else () if known is None else (known,)
         outputs = self._fold(op, inputs, types, parts) or self._append(op, inputs, types)
@@ -80,7 +82,9 @@ class Builder:
             output.name = output.name or name or self.loc.name
         return outputs if isinstance(inferred, tuple) else outputs[0]
 
-    def _append(self, op: Op, inputs: Sequence[Value | None], types: Sequence[TensorType]) -> tuple[Value, ...]:
+    def _append(
+        self, op: Op, inputs: Sequence[Value | None], types: Sequence[TensorType]
+    ) -> tuple[Value, ...]:
         outputs = tuple(Value(type) for type in types)
         self.nodes.append(Node(op, inputs, outputs, self.loc))
         for output in outputs:
@@ -91,7 +95,9 @@ class Builder:
         scalar_type = None
         if op.same_dtype:
             scalar_type = next((x.dtype for x in operands if isinstance(x, Value)), None)
-        return [x if x is None or isinstance(x, Value) else self.const(x, dtype=scalar_type) for x in operands]
+        return [
+            x if x is None or isinstance(x, Value) else self.const(x, dtype=scalar_type) for x in operands
+        ]
 
     # -- folding --------------------------------------------------------------------------------------------------
 
@@ -99,8 +105,15 @@ class Builder:
         self, op: Op, inputs: Sequence[Value | None], types: Sequence[TensorType], known: Sequence[Array]
     ) -> tuple[Value, ...] | None:
         if known and all(map(_is_settled, known)):
-            return tuple(constant(np.asarray(part).astype(type.dtype.numpy)) for part, type in zip(known, types, strict=True))
-        if op.effect != "pure" or any(x is not None and not x.is_const for x in inputs) or next(op.graphs(), None):
+            return tuple(
+                constant(np.asarray(part).astype(type.dtype.numpy))
+                for part, type in zip(known, types, strict=True)
+            )
+        if (
+            op.effect != "pure"
+            or any(x is not None and not x.is_const for x in inputs)
+            or next(op.graphs(), None)
+        ):
             return None
         if not any(x is not None for x in inputs) or not self._worth_folding(op, inputs, types):
             return None
@@ -108,7 +121,8 @@ class Builder:
         if arrays is None:
             return None
         return tuple(
-            constant(np.asarray(array, type.dtype.numpy), quant=type.quant) for array, type in zip(arrays, types, strict=True)
+            constant(np.asarray(array, type.dtype.numpy), quant=type.quant)
+            for array, type in zip(arrays, types, strict=True)
         )
 
     def _worth_folding(self, op: Op, inputs: Sequence[Value | None], types: Sequence[TensorType]) -> bool:
@@ -132,7 +146,9 @@ class Builder:
                 with np.errstate(all="ignore"):
                     result = op.eval(*(None if x is None else x.array() for x in inputs))
             except (ValueError, IndexError) as error:
-                raise InferenceError(f"{op.name}({', '.join(map(_brief, inputs))}): {error}", loc=self.loc) from error
+                raise InferenceError(
+                    f"{op.name}({', '.join(map(_brief, inputs))}): {error}", loc=self.loc
+                ) from error
             return result if isinstance(result, (tuple, list)) else (result,)
         if not quantized and any(x.dtype in op.quantized for x in inputs if x is not None):
             return None  # without scales the kernel may end the process
@@ -178,7 +194,9 @@ class Builder:
             result: Value = self(Gather(), self(Shape(), value), np.int32(axis))
             return result
         if dim.scale == 1 and len(dim.names) == 1:
-            raise InferenceError(f"nothing in graph {self.graph.name} carries the unknown dimension {dim}", loc=self.loc)
+            raise InferenceError(
+                f"nothing in graph {self.graph.name} carries the unknown dimension {dim}", loc=self.loc
+            )
         factors: list[Dim] = [Sym(name) for name in dim.names]
         if dim.scale != 1:
             factors.insert(0, dim.scale)
@@ -239,4 +257,3 @@ def _is_grid(type: TensorType) -> bool:
 
 def _brief(value: Value | None) -> str:
     return "-" if value is None else str(value.type)
-

@@ -235,7 +235,11 @@ class Graph:
     def values(self) -> Iterator[Value]:
         """Yield every value once: inputs, then operands (constants where first read) and outputs in node order."""
         seen: set[int] = set()
-        for group in (self.inputs, *(part for node in self.nodes for part in (node.inputs, node.outputs)), self.outputs):
+        for group in (
+            self.inputs,
+            *(part for node in self.nodes for part in (node.inputs, node.outputs)),
+            self.outputs,
+        ):
             for value in group:
                 if value is not None and id(value) not in seen:
                     seen.add(id(value))
@@ -314,7 +318,7 @@ def constant(array: Any, name: str = "", quant: Quant | None = None) -> Value:
     contents = np.asarray(array)
     dtype = DType.of(contents.dtype)
     if dtype is DType.STRING and contents.dtype != object:
-        contents = np.vectorize(lambda text: text.encode() if isinstance(text, str) else bytes(text), otypes=[object])(
-            contents
-        )
+        contents = np.vectorize(
+            lambda text: text.encode() if isinstance(text, str) else bytes(text), otypes=[object]
+        )(contents)
     return Value(TensorType(dtype, contents.shape, quant), name, contents)

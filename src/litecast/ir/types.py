@@ -129,7 +129,10 @@ _TABLE: tuple[tuple[DType, Any, int, str], ...] = (
 _TO_NUMPY = {dtype: np.dtype(kind) for dtype, kind, _, _ in _TABLE}
 _FROM_NUMPY = {kind: dtype for dtype, kind in _TO_NUMPY.items()}
 _BITS = {dtype: bits for dtype, _, bits, _ in _TABLE}
-_SHORT = {dtype: short for dtype, _, _, short in _TABLE} | {DType.RESOURCE: "resource", DType.VARIANT: "variant"}
+_SHORT = {dtype: short for dtype, _, _, short in _TABLE} | {
+    DType.RESOURCE: "resource",
+    DType.VARIANT: "variant",
+}
 _FLOATS = frozenset(dtype for dtype, _, _, short in _TABLE if short[0] in "f" or short == "bf16")
 _INTEGERS = frozenset(dtype for dtype, _, _, short in _TABLE if short[0] in "iu")
 

@@ -205,7 +205,11 @@ def _exp(b: Builder, x: Complex) -> Complex:
     if x._im is None:
         return Complex(size, None)
     cosine, sine = b(ops.Cos(), x._im), b(ops.Sin(), x._im)
-    return Complex(cosine, sine) if size is None else Complex(b(ops.Mul(), size, cosine), b(ops.Mul(), size, sine))
+    return (
+        Complex(cosine, sine)
+        if size is None
+        else Complex(b(ops.Mul(), size, cosine), b(ops.Mul(), size, sine))
+    )
 
 
 def _abs(b: Builder, x: Complex) -> Value:

@@ -37,7 +37,10 @@ def while_loop(b: Builder, state: Sequence[Any], cond: Traced, body: Traced) -> 
         inner, results = _trace(b, "body", types, state, body, {})
         _same_structure(state, results)
         outputs = _leaves(results)
-        joined = [_join(b, index, type, out.type) for index, (type, out) in enumerate(zip(types, outputs, strict=True))]
+        joined = [
+            _join(b, index, type, out.type)
+            for index, (type, out) in enumerate(zip(types, outputs, strict=True))
+        ]
         if joined == types:
             break
         types = joined
@@ -45,7 +48,9 @@ def while_loop(b: Builder, state: Sequence[Any], cond: Traced, body: Traced) -> 
         raise UnsupportedError(Unsupported("While", "the shapes of the loop's state do not settle"))
     invariant = [out is argument for out, argument in zip(outputs, inner.graph.inputs, strict=True)]
     constants = {
-        index: leaf for index, (leaf, same) in enumerate(zip(leaves, invariant, strict=True)) if same and leaf.is_const
+        index: leaf
+        for index, (leaf, same) in enumerate(zip(leaves, invariant, strict=True))
+        if same and leaf.is_const
     }
     operands = [leaf for index, leaf in enumerate(leaves) if index not in constants]
     inner, results = _trace(b, "body", types, state, body, constants)
@@ -98,7 +103,9 @@ def _discard(b: Builder) -> None:
         node.detach()
 
 
-def branch(b: Builder, predicate: Value, then: Traced, otherwise: Traced, operands: Sequence[Any]) -> list[Any]:
+def branch(
+    b: Builder, predicate: Value, then: Traced, otherwise: Traced, operands: Sequence[Any]
+) -> list[Any]:
     """Return `then(*operands) if predicate else otherwise(*operands)`; a constant predicate (scalar) is decided now."""
     if predicate.is_const:
         return list((then if predicate.array() else otherwise)(b, *operands))
@@ -118,7 +125,12 @@ def branch(b: Builder, predicate: Value, then: Traced, otherwise: Traced, operan
 
 
 def _trace(
-    b: Builder, name: str, types: Sequence[TensorType], state: Sequence[Any], function: Traced, constants: dict[int, Value]
+    b: Builder,
+    name: str,
+    types: Sequence[TensorType],
+    state: Sequence[Any],
+    function: Traced,
+    constants: dict[int, Value],
 ) -> tuple[Builder, list[Any]]:
     """Trace `function` on the state into a new subgraph whose inputs are the leaves that are not `constants`."""
     inner = b.subgraph(f"{b.loc.name}_{name}" if b.loc.name else name, [
@@ -184,10 +196,16 @@ def _seen(b: Builder, state: Sequence[Any], body: Traced) -> list[Any]:
 
 def _same_structure(state: Sequence[Any], results: Sequence[Any]) -> None:
     for before, after in zip(state, results, strict=True):
-        same = isinstance(after, type(before)) if hasattr(before, "leaves") or isinstance(before, Value) else before is after
+        same = (
+            isinstance(after, type(before))
+            if hasattr(before, "leaves") or isinstance(before, Value)
+            else before is after
+        )
         if not same:
             raise UnsupportedError(
-                Unsupported("While/If", f"a {type(before).__name__} becomes a {type(after).__name__} at run time")
+                Unsupported(
+                    "While/If", f"a {type(before).__name__} becomes a {type(after).__name__} at run time"
+                )
             )
 
 

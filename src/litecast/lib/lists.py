@@ -154,7 +154,9 @@ class TensorList:
     def leaves(self) -> tuple[Value, ...]:
         """Return the values that hold the list; only a stacked list has one."""
         if self.stacked is None:
-            raise UnsupportedError(Unsupported("TensorList", "a list is needed as a tensor before anything was written"))
+            raise UnsupportedError(
+                Unsupported("TensorList", "a list is needed as a tensor before anything was written")
+            )
         return (self.stacked,)
 
     def rebuild(self, leaves: Sequence[Value]) -> TensorList:

@@ -142,4 +142,6 @@ def _zero_ends(b: Builder, im: Value, length: int) -> Value:
 def _full(b: Builder, half: Complex, length: int) -> Complex:
     """Return all frequencies of a real signal from its non-negative ones."""
     inner = (length - 1) // 2
-    return Complex(_extend(b, half.re(b), inner, negative=False), _extend(b, half.im(b), inner, negative=True))
+    return Complex(
+        _extend(b, half.re(b), inner, negative=False), _extend(b, half.im(b), inner, negative=True)
+    )

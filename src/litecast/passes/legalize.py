@@ -37,7 +37,11 @@ def protect_loop_state(model: Model, run: Runner | None = None) -> Applied:
     value. A RESHAPE to the same shape copies. Nothing that drops such a reshape may run after this.
     """
     applied = Applied()
-    bodies = {id(op.body_subgraph_index): op.body_subgraph_index for graph in model.all_graphs() for op in _loops(graph)}
+    bodies = {
+        id(op.body_subgraph_index): op.body_subgraph_index
+        for graph in model.all_graphs()
+        for op in _loops(graph)
+    }
     for body in bodies.values():
         places = overwritten(body)
         if places:

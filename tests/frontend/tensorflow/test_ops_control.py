@@ -25,11 +25,16 @@ def test_cond_with_shapes_that_differ():
 
 
 def test_cond_on_a_constant_is_decided():
-    assert operations(lambda x: tf.cond(tf.constant(True), lambda: x + 1.0, lambda: x * 2.0), f32(3)) == ["Add"]
+    assert operations(lambda x: tf.cond(tf.constant(True), lambda: x + 1.0, lambda: x * 2.0), f32(3)) == [
+        "Add"
+    ]
 
 
 def test_cond_of_constants():
-    check(lambda flag: tf.cond(flag > 1, lambda: tf.constant([1.0, 2.0]), lambda: tf.constant([3.0, 4.0])), i32())
+    check(
+        lambda flag: tf.cond(flag > 1, lambda: tf.constant([1.0, 2.0]), lambda: tf.constant([3.0, 4.0])),
+        i32(),
+    )
 
 
 def test_nested_cond():
@@ -74,7 +79,12 @@ def test_while():
 
 
 def test_while_that_never_runs():
-    assert operations(lambda x: tf.while_loop(lambda i, y: i < 0, lambda i, y: (i + 1, y * 2.0), [0, x])[1], f32(3)) == []
+    assert (
+        operations(
+            lambda x: tf.while_loop(lambda i, y: i < 0, lambda i, y: (i + 1, y * 2.0), [0, x])[1], f32(3)
+        )
+        == []
+    )
 
 
 def test_while_that_runs_once_is_no_loop():
@@ -88,7 +98,9 @@ def test_while_that_runs_once_is_no_loop():
 def test_while_with_growing_state():
     def function(x):
         invariants = [tf.TensorShape([]), tf.TensorShape([None, 3])]
-        return tf.while_loop(lambda i, y: i < 4, lambda i, y: (i + 1, tf.concat([y, x], 0)), [0, x], invariants)[1]
+        return tf.while_loop(
+            lambda i, y: i < 4, lambda i, y: (i + 1, tf.concat([y, x], 0)), [0, x], invariants
+        )[1]
 
     check(function, f32(None, 3))
 
@@ -102,7 +114,11 @@ def test_while_with_invariants_and_captures():
 
 
 def test_while_that_swaps_its_state():
-    check(lambda x, y: tf.while_loop(lambda i, a, c: i < 3, lambda i, a, c: (i + 1, c, a), [0, x, y])[1:], f32(3), f32(3))
+    check(
+        lambda x, y: tf.while_loop(lambda i, a, c: i < 3, lambda i, a, c: (i + 1, c, a), [0, x, y])[1:],
+        f32(3),
+        f32(3),
+    )
 
 
 def test_while_until_a_value():
@@ -116,7 +132,9 @@ def test_nested_while():
     def inner(y):
         return tf.while_loop(lambda j, z: j < 3, lambda j, z: (j + 1, z * 0.5 + 1.0), [0, y])[1]
 
-    check(lambda x: tf.while_loop(lambda i, y: i < 4, lambda i, y: (i + 1, inner(y)), [0, x])[1], f32(None, 2))
+    check(
+        lambda x: tf.while_loop(lambda i, y: i < 4, lambda i, y: (i + 1, inner(y)), [0, x])[1], f32(None, 2)
+    )
 
 
 def test_cond_in_while():
@@ -197,7 +215,9 @@ def test_list_pushed_in_a_loop():
     def function(x):
         handle = list_ops.empty_tensor_list([None, 3], tf.float32)
         handle = tf.while_loop(
-            lambda i, h: i < 3, lambda i, h: (i + 1, list_ops.tensor_list_push_back(h, x * tf.cast(i, tf.float32))), [0, handle]
+            lambda i, h: i < 3,
+            lambda i, h: (i + 1, list_ops.tensor_list_push_back(h, x * tf.cast(i, tf.float32))),
+            [0, handle],
         )[1]
         rest, last = list_ops.tensor_list_pop_back(handle, tf.float32)
         return list_ops.tensor_list_stack(handle, tf.float32), last, list_ops.tensor_list_length(rest)
@@ -218,7 +238,11 @@ def test_map_fn_and_scan():
 
 
 def test_map_fn_over_several():
-    check(lambda x, y: tf.map_fn(lambda pair: pair[0] * pair[1], (x, y), fn_output_signature=tf.float32), f32(3, 2), f32(3, 2))
+    check(
+        lambda x, y: tf.map_fn(lambda pair: pair[0] * pair[1], (x, y), fn_output_signature=tf.float32),
+        f32(3, 2),
+        f32(3, 2),
+    )
 
 
 def test_list_read_before_its_shape_is_known():

@@ -44,7 +44,14 @@ def test_signatures_share_state(tmp_path):
     module = Counter()
     converted = save(module, tmp_path / "m", step=module.step, set=module.set, peek=module.peek)
     x = np.float32([[1, 2]])
-    for key, value in [("step", x), ("step", x), ("peek", x[0]), ("set", np.float32(9)), ("step", x), ("peek", x[0])]:
+    for key, value in [
+        ("step", x),
+        ("step", x),
+        ("peek", x[0]),
+        ("set", np.float32(9)),
+        ("step", x),
+        ("peek", x[0]),
+    ]:
         want = getattr(module, key)(tf.constant(value))
         found = converted(value, signature=key)
         assert set(found) == set(want)
@@ -56,7 +63,12 @@ def test_only_written_variables_stay(tmp_path):
     module = Counter()
     converted = save(module, tmp_path / "m", step=module.step, peek=module.peek)
     model = litecast.load(converted.path)
-    handles = {node.op.shared_name for graph in model.all_graphs() for node in graph.nodes if node.op.name == "VarHandle"}
+    handles = {
+        node.op.shared_name
+        for graph in model.all_graphs()
+        for node in graph.nodes
+        if node.op.name == "VarHandle"
+    }
     assert len(handles) == 1
     converted = litecast.convert(tmp_path / "m", signatures=["peek"])
     assert converted.report.ops == {"Mul": 1, "Add": 1}

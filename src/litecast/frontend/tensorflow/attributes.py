@@ -29,7 +29,9 @@ def dtype_of(number: int) -> DType:
         return _DTYPES[number % 100]
     except KeyError:
         raise UnsupportedError(
-            Unsupported(f"DataType {number}", "TFLite has no such element type", hint="cast to float32 or int32")
+            Unsupported(
+                f"DataType {number}", "TFLite has no such element type", hint="cast to float32 or int32"
+            )
         ) from None
 
 
@@ -115,12 +117,15 @@ class Attributes(Mapping[str, Any]):
         if self._definition is None:
             dtypes = [DType.FLOAT32] * max(1, len(shapes))
         else:
-            dtypes = [dtype for argument in self._definition.output_arg for dtype in self._argument_types(argument)]
+            dtypes = [
+                dtype for argument in self._definition.output_arg for dtype in self._argument_types(argument)
+            ]
         for index, dtype in enumerate(dtypes):
             shape = shapes[index] if index < len(shapes) else None
             if shape is not None:
                 shape = tuple(
-                    Sym(f"{self._node.name}_{index}_{axis}") if dim is None else dim for axis, dim in enumerate(shape)
+                    Sym(f"{self._node.name}_{index}_{axis}") if dim is None else dim
+                    for axis, dim in enumerate(shape)
                 )
             types.append(TensorType(dtype, shape))
         return types

@@ -43,7 +43,9 @@ def trace_saved_model(
     """
     chosen, notes = _choose(source, signatures)
     _check_inputs(chosen, shapes or {})
-    tracer = Tracer(source.functions, source.op_defs, run, source.checkpoint if _needs_checkpoint(source) else None)
+    tracer = Tracer(
+        source.functions, source.op_defs, run, source.checkpoint if _needs_checkpoint(source) else None
+    )
     _initialise(tracer, source)
     for _ in range(ROUNDS):
         tracer.retrace = False
@@ -85,7 +87,9 @@ def _check_inputs(signatures: Sequence[Signature], shapes: Mapping[str, Any]) ->
     names = {name for signature in signatures for name in signature.inputs}
     for name in shapes:
         if name not in names:
-            raise ConvertError(f"a shape is given for {name!r}, which is no input; the inputs are: {', '.join(sorted(names))}")
+            raise ConvertError(
+                f"a shape is given for {name!r}, which is no input; the inputs are: {', '.join(sorted(names))}"
+            )
 
 
 def _needs_checkpoint(source: SavedModelSource) -> bool:
@@ -103,14 +107,21 @@ def _initialise(tracer: Tracer, source: SavedModelSource) -> None:
         if tracer.missing:
             raise UnsupportedError(dict.fromkeys(tracer.missing))
     if source.init_op is not None:
-        assets = {node_name(asset.tensor): b.const(np.array(str(asset.path).encode(), object)) for asset in source.assets}
+        assets = {
+            node_name(asset.tensor): b.const(np.array(str(asset.path).encode(), object))
+            for asset in source.assets
+        }
         tracer.evaluate(b, Frame(source.nodes, assets), [], [source.init_op])
         tracer.missing.clear()  # what only an initialiser needs is reported where a signature reads it
     tracer.initialising = False
 
 
 def _trace_all(
-    tracer: Tracer, source: SavedModelSource, chosen: Sequence[Signature], shapes: Mapping[str, Any], batch: int | None
+    tracer: Tracer,
+    source: SavedModelSource,
+    chosen: Sequence[Signature],
+    shapes: Mapping[str, Any],
+    batch: int | None,
 ) -> dict[str, ir.Signature]:
     traced: dict[str, ir.Signature] = {}
     entries: dict[Any, ir.Signature] = {}
@@ -127,17 +138,27 @@ def _entry(source: SavedModelSource, signature: Signature) -> Any:
     calls = set()
     for name, spec in signature.outputs.items():
         node = source.nodes.get(node_name(spec.name))
-        wrapper = None if node is None or "f" not in node.attr else source.functions.get(node.attr["f"].func.name)
+        wrapper = (
+            None if node is None or "f" not in node.attr else source.functions.get(node.attr["f"].func.name)
+        )
         inner = [] if wrapper is None else [n for n in wrapper.node_def if "f" in n.attr]
         if node is None or len(inner) != 1:
             return signature.key
-        call = (inner[0].attr["f"].func.name, tuple(inner[0].input), tuple(node.input[len(signature.inputs) :]))
+        call = (
+            inner[0].attr["f"].func.name,
+            tuple(inner[0].input),
+            tuple(node.input[len(signature.inputs) :]),
+        )
         calls.add((name, spec.name.partition(":")[2], tuple(sorted(wrapper.ret.items())), call))
     return (frozenset(calls), tuple(signature.inputs), tuple(signature.outputs))
 
 
 def _trace(
-    tracer: Tracer, source: SavedModelSource, signature: Signature, shapes: Mapping[str, Any], batch: int | None
+    tracer: Tracer,
+    source: SavedModelSource,
+    signature: Signature,
+    shapes: Mapping[str, Any],
+    batch: int | None,
 ) -> ir.Signature:
     b = Builder(Graph(signature.key), tracer.run)
     inputs, outputs = _input_order(source, signature), sorted(signature.outputs, key=_natural)
@@ -148,7 +169,9 @@ def _trace(
         arguments[node_name(spec.name)] = as_complex(b, value) if value.dtype.is_complex else value
     references = [_tensor(signature.outputs[name], signature, name).name for name in outputs]
     results = tracer.evaluate(b, Frame(source.nodes, arguments), references)
-    b.graph.set_outputs(_as_output(b, result, reference) for result, reference in zip(results, references, strict=True))
+    b.graph.set_outputs(
+        _as_output(b, result, reference) for result, reference in zip(results, references, strict=True)
+    )
     return ir.Signature(b.graph, inputs, outputs)
 
 
@@ -164,17 +187,25 @@ def _tensor(spec: TensorSpec, signature: Signature, name: str) -> TensorSpec:
     return spec
 
 
-def _input_type(name: str, spec: TensorSpec, fixed: Sequence[int | None] | None, batch: int | None) -> TensorType:
+def _input_type(
+    name: str, spec: TensorSpec, fixed: Sequence[int | None] | None, batch: int | None
+) -> TensorType:
     dtype = dtype_of(spec.dtype)
     declared = spec.shape if fixed is None else tuple(-1 if dim is None else dim for dim in fixed)
     if declared is None:
-        raise ConvertError(f"input {name} has no known rank: give its shape, as in --shape {name}=1,224,224,3")
+        raise ConvertError(
+            f"input {name} has no known rank: give its shape, as in --shape {name}=1,224,224,3"
+        )
     if spec.shape is not None:
         misfit = len(spec.shape) != len(declared) or any(
-            theirs not in (-1, ours) for theirs, ours in zip(spec.shape, declared, strict=True) if theirs != -1
+            theirs not in (-1, ours)
+            for theirs, ours in zip(spec.shape, declared, strict=True)
+            if theirs != -1
         )
         if misfit:
-            raise ConvertError(f"input {name} has shape {_shown(spec.shape)}, which {_shown(declared)} does not fit")
+            raise ConvertError(
+                f"input {name} has shape {_shown(spec.shape)}, which {_shown(declared)} does not fit"
+            )
     dims: list[Dim] = [Sym(f"{name}_{axis}") if dim < 0 else dim for axis, dim in enumerate(declared)]
     if batch is not None and dims and isinstance(dims[0], Sym):
         dims[0] = batch
@@ -228,4 +259,8 @@ def _flatten(structure: Any) -> list[TensorSpec]:
     if isinstance(structure, TensorSpec):
         return [structure]
     items = structure.values() if isinstance(structure, dict) else structure
-    return [spec for item in items for spec in _flatten(item)] if isinstance(structure, (dict, list, tuple)) else []
+    return (
+        [spec for item in items for spec in _flatten(item)]
+        if isinstance(structure, (dict, list, tuple))
+        else []
+    )

@@ -25,9 +25,11 @@ from litecast.ops.custom import Opaque
 
 __all__ = ["DROPPED", "Frame", "Function", "Tracer", "node_name"]
 
-TAKES_REFERENCE = frozenset({"Assign", "AssignAdd", "AssignSub", "IsVariableInitialized", "RefIdentity"}) | {
-    f"Ref{name}" for name in ("Switch", "Enter", "NextIteration")
-} | JOINS
+TAKES_REFERENCE = (
+    frozenset({"Assign", "AssignAdd", "AssignSub", "IsVariableInitialized", "RefIdentity"})
+    | {f"Ref{name}" for name in ("Switch", "Enter", "NextIteration")}
+    | JOINS
+)
 """TensorFlow 1 operations on the variable itself; any other one reads the variable that it is given."""
 
 
@@ -60,9 +62,14 @@ class Tracer:
 
     # -- running nodes ------------------------------------------------------------------------------------------
 
-    def evaluate(self, b: Builder, frame: Frame, references: Sequence[str], effects: Iterable[str] = ()) -> list[Any]:
+    def evaluate(
+        self, b: Builder, frame: Frame, references: Sequence[str], effects: Iterable[str] = ()
+    ) -> list[Any]:
         """Run what the side effects and the referenced tensors need, and return the tensors."""
-        targets = [*outermost(frame, references, effects), *(node_name(reference) for reference in references)]
+        targets = [
+            *outermost(frame, references, effects),
+            *(node_name(reference) for reference in references),
+        ]
         frame.targets = [name for name in targets if name not in frame.arguments]
         self._run(b, frame, frame.targets)
         return [self.lookup(frame, reference) for reference in references]
@@ -74,7 +81,9 @@ class Tracer:
             return frame.arguments[name]
         outputs, position = frame.results[name], self.position(frame, reference)
         if position >= len(outputs):
-            raise InternalError(f"{reference}: the importer of {frame.nodes[name].op} gave {len(outputs)} outputs")
+            raise InternalError(
+                f"{reference}: the importer of {frame.nodes[name].op} gave {len(outputs)} outputs"
+            )
         return outputs[position]
 
     def position(self, frame: Frame, reference: str) -> int:
@@ -152,13 +161,17 @@ class Tracer:
             except Exception as error:
                 if not self.missing:
                     raise _explained(error, loc, node) from error
-                results = self._opaque(b, node, inputs, attributes)  # what stands in for a missing one does not fit
+                results = self._opaque(
+                    b, node, inputs, attributes
+                )  # what stands in for a missing one does not fit
         if follows or len(self.missing) > known:
             self._tainted.update({id(result): result for result in results})
         _name_results(results, loc, b.nodes[start:])
         return results
 
-    def _import(self, b: Builder, frame: Frame, node: Any, inputs: Sequence[Any], attributes: Attributes) -> list[Any]:
+    def _import(
+        self, b: Builder, frame: Frame, node: Any, inputs: Sequence[Any], attributes: Attributes
+    ) -> list[Any]:
         importer = tf.find(node.op)
         if node.op not in TAKES_REFERENCE:
             inputs = [x.read(b) if isinstance(x, Variable) and x.reference else x for x in inputs]
@@ -189,10 +202,14 @@ class Tracer:
         """Trace a library function inline on arguments and return its results."""
         definition = self.functions.get(reference.name)
         if definition is None:
-            raise ConvertError(f"the graph calls a function {reference.name!r} that its library does not have")
+            raise ConvertError(
+                f"the graph calls a function {reference.name!r} that its library does not have"
+            )
         names = [argument.name for argument in definition.signature.input_arg]
         if len(names) != len(arguments):
-            raise ConvertError(f"function {reference.name} takes {len(names)} arguments, {len(arguments)} were given")
+            raise ConvertError(
+                f"function {reference.name} takes {len(names)} arguments, {len(arguments)} were given"
+            )
         frame = Frame(
             self._body(reference.name),
             dict(zip(names, arguments, strict=True)),

@@ -78,7 +78,9 @@ def case(b: Builder, index: Value, *xs: Any, branches: list[Any]) -> list[Any]:
     return _cases(b, index, 0, chosen, last, xs)
 
 
-def _cases(b: Builder, index: Value, number: int, branches: list[Any], last: Any, xs: tuple[Any, ...]) -> list[Any]:
+def _cases(
+    b: Builder, index: Value, number: int, branches: list[Any], last: Any, xs: tuple[Any, ...]
+) -> list[Any]:
     if number == len(branches):
         return list(last(b, *xs))
     test = b(Equal(), index, np.int32(number))
@@ -101,7 +103,9 @@ def while_(b: Builder, *xs: Any, cond: Any, body: Any) -> list[Any]:
 def _truth(b: Builder, x: Value) -> Value:
     """Return a scalar condition as BOOL: a number is true where it is not zero."""
     if x.rank:
-        raise UnsupportedError(Unsupported("If/While", "a condition that is not a scalar", hint="reduce it to one value"))
+        raise UnsupportedError(
+            Unsupported("If/While", "a condition that is not a scalar", hint="reduce it to one value")
+        )
     if x.dtype is DType.BOOL:
         return x
     result: Value = b(NotEqual(), x, np.zeros((), x.dtype.numpy))
@@ -117,4 +121,3 @@ def to_bool(b: Builder, x: Value) -> Value:
         return b.const(np.bool_(x.type.size > 0))
     result: Value = b(NotEqual(), b.dim(x.type.size), np.int32(0))
     return result
-

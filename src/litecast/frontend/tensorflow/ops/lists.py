@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import numpy as np
 
 from litecast.errors import Unsupported, UnsupportedError
@@ -22,7 +21,9 @@ def _declared(shape: Value) -> tuple[int | None, ...] | None:
 
 
 @tf("TensorListReserve", "EmptyTensorList")
-def tensor_list_reserve(b: Builder, element_shape: Value, length: Value, *, op: str, element_dtype: DType) -> TensorList:
+def tensor_list_reserve(
+    b: Builder, element_shape: Value, length: Value, *, op: str, element_dtype: DType
+) -> TensorList:
     """A list of elements not written yet; the length given to EmptyTensorList is only a bound."""
     size = b.const(np.int32(0)) if op == "EmptyTensorList" else length
     return TensorList.reserve(element_dtype, _declared(element_shape), size)
@@ -116,12 +117,16 @@ def tensor_list_gather(b: Builder, xs: TensorList, indices: Value, element_shape
 
 
 @tf("TensorListScatter", "TensorListScatterV2", harmless=("element_dtype",))
-def tensor_list_scatter(b: Builder, x: Value, indices: Value, element_shape: Value, *length: Value) -> TensorList:
+def tensor_list_scatter(
+    b: Builder, x: Value, indices: Value, element_shape: Value, *length: Value
+) -> TensorList:
     """A list whose element `indices[i]` is `x[i]`; its length is given, or the largest index plus one."""
     size = length[0] if length and not (length[0].is_const and int(length[0].array()) < 0) else None
     if size is None:
         if not indices.is_const:
-            raise UnsupportedError(Unsupported("TensorListScatter", "its length depends on indices known at run time"))
+            raise UnsupportedError(
+                Unsupported("TensorListScatter", "its length depends on indices known at run time")
+            )
         size = b.const(np.int32(indices.array().max(initial=-1) + 1))
     return TensorList.reserve(x.dtype, _declared(element_shape), size).scatter(b, indices, x)
 
@@ -136,5 +141,3 @@ def tensor_list_scatter_into(b: Builder, xs: TensorList, x: Value, indices: Valu
 def tensor_list_resize(b: Builder, xs: TensorList, size: Value) -> TensorList:
     """The list cut or extended."""
     return xs.resize(b, size)
-
-

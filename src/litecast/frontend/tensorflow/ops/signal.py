@@ -32,7 +32,9 @@ def _fit(b: Builder, x: Complex, length: int) -> Complex:
 
 def _lengths(fft_length: Value) -> list[int]:
     if not fft_length.is_const:
-        raise UnsupportedError(Unsupported("FFT", "its fft_length is only known at run time", hint="make it a constant"))
+        raise UnsupportedError(
+            Unsupported("FFT", "its fft_length is only known at run time", hint="make it a constant")
+        )
     return [int(length) for length in fft_length.array()]
 
 
@@ -122,5 +124,3 @@ def angle(b: Builder, x: Any) -> Value:
     pair = as_complex(b, x)
     result: Value = b(Atan2(), pair.im(b), pair.re(b))
     return result
-
-

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from litecast.errors import ConvertError, Unsupported, UnsupportedError
+from litecast.errors import ConvertError
 from litecast.frontend.tensorflow.importer import tf
 from litecast.frontend.tensorflow.state import Variable
 from litecast.ir.builder import Builder
@@ -20,7 +20,15 @@ from litecast.ops import Add, Sub
 
 @tf("VarHandleOp", "VariableV2", "Variable", harmless=("debug_name",))
 def var_handle_op(
-    b: Builder, *, tracer: Any, node: Any, op: str, dtype: DType, shape: Any, container: str = "", shared_name: str = ""
+    b: Builder,
+    *,
+    tracer: Any,
+    node: Any,
+    op: str,
+    dtype: DType,
+    shape: Any,
+    container: str = "",
+    shared_name: str = "",
 ) -> Variable:
     """A variable of the model, known by its shared name (its node name where it has none)."""
     variable: Variable = tracer.variable(f"{container}{shared_name or node.name}", dtype, shape)
@@ -49,7 +57,10 @@ def _update(op: Op) -> Callable[..., Variable]:
     return update
 
 
-for _names, _op in {("AssignAddVariableOp", "AssignAdd"): Add(), ("AssignSubVariableOp", "AssignSub"): Sub()}.items():
+for _names, _op in {
+    ("AssignAddVariableOp", "AssignAdd"): Add(),
+    ("AssignSubVariableOp", "AssignSub"): Sub(),
+}.items():
     tf(*_names, harmless=("dtype", "use_locking"))(_update(_op))
 
 
@@ -86,7 +97,9 @@ def _scatter(combine: str, by_rows: bool) -> Callable[..., None]:
 
 
 for _kind in ("Update", "Add", "Sub", "Max", "Min"):
-    tf(f"ResourceScatterNd{_kind}", harmless=("use_locking", "bad_indices_policy"))(_scatter(f"TensorScatter{_kind}", False))
+    tf(f"ResourceScatterNd{_kind}", harmless=("use_locking", "bad_indices_policy"))(
+        _scatter(f"TensorScatter{_kind}", False)
+    )
     tf(f"ResourceScatter{_kind}", harmless=("dtype",))(_scatter(f"TensorScatter{_kind}", True))
 
 
@@ -101,9 +114,15 @@ def resource_strided_slice_assign(
 
 
 @tf("RestoreV2")
-def restore_v2(b: Builder, prefix: Value, names: Value, slices: Value, *, tracer: Any, dtypes: list[DType]) -> list[Value]:
+def restore_v2(
+    b: Builder, prefix: Value, names: Value, slices: Value, *, tracer: Any, dtypes: list[DType]
+) -> list[Value]:
     """Tensors of the checkpoint, by name, as memory-mapped constants."""
     if tracer.checkpoint is None:
-        raise ConvertError("the graph restores variables but the model has no checkpoint (variables/variables.index)")
+        raise ConvertError(
+            "the graph restores variables but the model has no checkpoint (variables/variables.index)"
+        )
     wanted = zip(names.array(), slices.array(), strict=True)
-    return [b.const(tracer.checkpoint.part(name.decode(), part.decode()), name.decode()) for name, part in wanted]
+    return [
+        b.const(tracer.checkpoint.part(name.decode(), part.decode()), name.decode()) for name, part in wanted
+    ]
