@@ -153,7 +153,8 @@ def scaled(b: Builder, weights: Any, factors: Array, axis: int) -> Value:
         factors = factors.reshape([-1 if at == axis else 1 for at in range(weights.rank)])
 
     def compute() -> Array:
-        return np.ascontiguousarray((weights.array() * factors).astype(np.float32))
+        product = np.empty(weights.shape, np.float32)  # computed in float64, rounded as it is stored
+        return np.multiply(weights.array(), factors, out=product, casting="same_kind")
 
     if weights.type.nbytes <= LAZY_LIMIT:
         return b.const(compute(), weights.name)

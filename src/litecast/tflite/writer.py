@@ -31,6 +31,8 @@ __all__ = ["INLINE_LIMIT", "save", "write", "write_to"]
 INLINE_LIMIT = (1 << 31) - 1
 """Bytes above which constants lie outside the FlatBuffer, at Buffer.offset: FlatBuffers end below 2 GiB."""
 ALIGNMENT = 16
+HEAD, CHUNK = 1 << 12, 1 << 20
+"""Bytes that tell most constants of one size apart, and bytes that are compared at a time where they do not."""
 
 
 def write(
@@ -49,7 +51,7 @@ def write_to(
     conversion_metadata: Conversion | bool = True,
     inline_limit: int = INLINE_LIMIT,
 ) -> None:
-    """Write the model as a `.tflite` FlatBuffer to a seekable file that is at its start.
+    """Write the model as a `.tflite` FlatBuffer to a seekable, readable file that is at its start.
 
     Raises UnsupportedError where the model holds operations that were not converted.
     """
@@ -83,7 +85,7 @@ def save(
     target = Path(path)
     partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
     try:
-        with partial.open("wb") as file:
+        with partial.open("w+b") as file:
             if isinstance(model, Model):
                 write_to(model, file, conversion_metadata=conversion_metadata)
             else:
@@ -113,18 +115,32 @@ def _data(value: Value) -> Any:
 def _stream(constants: Sequence[Value], sizes: Sequence[int], file: BinaryIO) -> list[tuple[int, int]]:
     """Write the constants, equal ones once, and return (offset, size) of each."""
     frequency = Counter(sizes)
-    written: dict[tuple[int, bytes], tuple[int, int]] = {}
+    written: dict[tuple[int, bytes], list[tuple[int, int]]] = {}
     places = []
     for value, size in zip(constants, sizes, strict=True):
         data = _data(value)
         if len(data) != size:
             raise InternalError(f"constant {value.name} takes {len(data)} bytes where its type takes {size}")
-        digest = blake2b(data, digest_size=16).digest() if frequency[size] > 1 else b""
-        if frequency[size] == 1 or (size, digest) not in written:
-            written[size, digest] = _append(file, data)
-        places.append(written[size, digest])
+        alike: list[tuple[int, int]] = []
+        if frequency[size] > 1:
+            digest = blake2b(data[:HEAD], digest_size=16).digest()
+            alike = written.setdefault((size, digest), alike)
+        place = next((place for place in alike if _holds(file, place, data)), None)
+        if place is None:
+            place = _append(file, data)
+            alike.append(place)
+        places.append(place)
     file.write(bytes(-file.tell() % ALIGNMENT))
     return places
+
+
+def _holds(file: BinaryIO, place: tuple[int, int], data: Any) -> bool:
+    """Whether the file holds the data at a place; the file is left at its end."""
+    position, size = place
+    file.seek(position)
+    same = all(file.read(len(part)) == part for part in (data[i : i + CHUNK] for i in range(0, size, CHUNK)))
+    file.seek(0, os.SEEK_END)
+    return same
 
 
 def _append(file: BinaryIO, data: Any) -> tuple[int, int]:
