@@ -14,6 +14,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+HIDDEN = "PYTHONDONTWRITEBYTECODE"  # pip compiles what it installs; an editable install must be able to
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1", "PYTHONWARNINGS": "ignore"}
 MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024  # getrusage(2): bytes there, kilobytes on Linux
 
@@ -43,9 +44,10 @@ class Samples:
 def run(command: Sequence[str], folder: str) -> tuple[float, int]:
     """Run one command to its end in `folder`; give (seconds, peak resident bytes)."""
     with tempfile.TemporaryFile() as log:
+        environment = {name: value for name, value in os.environ.items() if name != HIDDEN} | QUIET
         start = time.perf_counter()
         child = subprocess.Popen(
-            command, cwd=folder, env={**os.environ, **QUIET}, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
         )
         _, status, usage = os.wait4(child.pid, 0)
         seconds = time.perf_counter() - start
