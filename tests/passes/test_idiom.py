@@ -277,6 +277,41 @@ CASES = {
         }
         """,
     ),
+    "rows scattered in order": (
+        IDIOM,
+        """
+        graph main(x: f32[n,4]) -> (y) {
+          s = Shape(x)
+          n = Gather(s, const i32[] 0)
+          r = Range(const i32[] 0, n, const i32[] 1)
+          c = Reshape(r, const i32[2] [-1, 1])
+          z = ScatterNd(c, x, s)
+          y = Neg(z)
+        }
+        """,
+        """
+        graph main(x: f32[n,4]) -> (y) {
+          y: f32[n,4] = Neg(x)
+        }
+        """,
+    ),
+    "rows gathered in order": (
+        IDIOM,
+        """
+        graph main(x: f32[n,4]) -> (y) {
+          s = Shape(x)
+          n = Gather(s, const i32[] 0)
+          r = Range(const i32[] 0, n, const i32[] 1)
+          z = Gather(x, r)
+          y = Neg(z)
+        }
+        """,
+        """
+        graph main(x: f32[n,4]) -> (y) {
+          y: f32[n,4] = Neg(x)
+        }
+        """,
+    ),
 }
 
 
@@ -287,6 +322,17 @@ def test_rewrite(name):
 
 
 UNCHANGED = {
+    "rows gathered from the second on": (
+        IDIOM,
+        """
+        graph main(x: f32[n,4]) -> (y) {
+          s = Shape(x)
+          n = Gather(s, const i32[] 0)
+          r = Range(const i32[] 1, n, const i32[] 1)
+          y = Gather(x, r)
+        }
+        """,
+    ),
     "maximum that broadcasts": (
         IDIOM,
         """

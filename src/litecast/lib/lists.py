@@ -109,10 +109,7 @@ class TensorList:
             return array.pack(b, [self._zero(b) if item is None else item for item in self.items], 0)
         if self.items is not None:
             return self._zeros(b, [len(self.items), *self._element_dims()])
-        assert self.length is not None
-        parts = [self.length, *(b.dim(dim) for dim in self._element_dims())]
-        shape = array.pack(b, parts, 0)
-        result: Value = b(Fill(), shape, self._scalar(b))
+        result: Value = b(Fill(), self._shape(b), self._scalar(b))
         return result
 
     def concat(self, b: Builder) -> Value:
@@ -128,8 +125,11 @@ class TensorList:
 
     def scatter(self, b: Builder, indices: Value, items: Value) -> TensorList:
         """Return the list with `items[i]` written at `indices[i]` (unique INT32 indices)."""
-        stacked = self.seen(TensorType(items.dtype, items.shape[1:])).stack(b)
+        known = self.seen(TensorType(items.dtype, items.shape[1:]))
         where = array.expand_dims(b, indices, 1)
+        if self.empty:
+            return TensorList.of(b(ScatterNd(), where, items, known._shape(b)))
+        stacked = known.stack(b)
         shape = b.dims(stacked.shape)
         written = b(ScatterNd(), where, items, shape)
         ones = array.full(b, items.shape, 1, DType.INT32)
@@ -171,6 +171,10 @@ class TensorList:
         if self.declared is None or None in self.declared:
             raise InferenceError("an element of a TensorList is read before its shape is known")
         return [dim for dim in self.declared if dim is not None]
+
+    def _shape(self, b: Builder) -> Value:
+        result: Value = array.pack(b, [self.size(b), *(b.dim(dim) for dim in self._element_dims())], 0)
+        return result
 
     def _scalar(self, b: Builder) -> Value:
         return b.const(np.zeros((), self.dtype.numpy))

@@ -15,6 +15,7 @@ from litecast.ops import (
     Add,
     Div,
     Exp,
+    Gather,
     Gelu,
     HardSwish,
     L2Normalization,
@@ -25,12 +26,15 @@ from litecast.ops import (
     Neg,
     Pow,
     Prelu,
+    Range,
     ReduceMax,
     Relu,
     Relu0To1,
     Relu6,
     ReluN1To1,
+    Reshape,
     Rsqrt,
+    ScatterNd,
     Softmax,
     Sqrt,
     Square,
@@ -256,6 +260,31 @@ def quotient_is_softmax(
     return b(Softmax(beta=1.0), x)  # type: ignore[no-any-return]
 
 
+RANGE = P(Range, Const("start"), Arg("limit"), Const("step"))
+
+
+def _counts_up(start: Value, step: Value) -> bool:
+    return int(start.array()) == 0 and int(step.array()) == 1
+
+
+@rule(P(ScatterNd, P(Reshape, RANGE), Arg("x"), Arg("shape")))
+def scatter_in_order(
+    b: Builder, root: Node, start: Value, limit: Value, step: Value, x: Value, shape: Value
+) -> Value | No:
+    """scatter_nd(range(0, n)[:, newaxis], x, shape(x)) -> x (a TensorArray that is filled from a tensor)"""
+    if root.output.type != x.type or not _counts_up(start, step):
+        return no("not every row stays where it is")
+    return x
+
+
+@rule(P(Gather, Arg("x"), RANGE, axis=0, batch_dims=0))
+def gather_in_order(b: Builder, root: Node, x: Value, start: Value, limit: Value, step: Value) -> Value | No:
+    """gather(x, range(0, n)) -> x, of n rows (a TensorArray that is stacked)"""
+    if root.output.type != x.type or not _counts_up(start, step):
+        return no("not every row is taken")
+    return x
+
+
 IDIOM: tuple[Rule, ...] = (
     maximum_is_relu,
     minimum_of_relu,
@@ -269,4 +298,6 @@ IDIOM: tuple[Rule, ...] = (
     power_is_square,
     *L2_NORMALIZE,
     quotient_is_softmax,
+    scatter_in_order,
+    gather_in_order,
 )

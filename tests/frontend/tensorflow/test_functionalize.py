@@ -1,4 +1,4 @@
-"""TensorFlow 1 control flow against TensorFlow: graphs built with control flow v1, saved by a tf.compat.v1 session."""
+"""TensorFlow 1 control flow against TensorFlow: graphs with control flow v1, saved by a session."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def floats(*shape: int, seed: int = 0) -> Any:
 
 F, I, B = tf.float32, tf.int32, tf.bool  # noqa: E741
 
-# -- loops ---------------------------------------------------------------------------------------------------------
+# -- loops -----------------------------------------------------------------------------------------------
 
 
 def counted(x, n):
@@ -153,7 +153,7 @@ def test_loops(name, tmp_path):
     check(tmp_path, *LOOPS[name])
 
 
-# -- decisions -----------------------------------------------------------------------------------------------------
+# -- decisions -------------------------------------------------------------------------------------------
 
 
 def either(p, x):
@@ -263,8 +263,8 @@ BOTH = [
 ]
 DECISIONS = [
     either, several_results, nested_conds, same_predicate_twice, other_shapes, constants, decided, gradient,
-    cond_in_loop, loop_in_cond, cond_in_condition, reference_branch, switch_and_merge, constant_predicate, ordered,
-    asserted,
+    cond_in_loop, loop_in_cond, cond_in_condition, reference_branch, switch_and_merge, constant_predicate,
+    ordered, asserted,
 ]  # fmt: skip
 
 
@@ -286,7 +286,7 @@ def test_case(tmp_path):
     )
 
 
-# -- TensorArrays --------------------------------------------------------------------------------------------------
+# -- TensorArrays ----------------------------------------------------------------------------------------
 
 
 def array_of(size, **options):
@@ -419,7 +419,7 @@ def test_tensor_arrays(name, tmp_path):
     check(tmp_path, *ARRAYS[name])
 
 
-# -- effects -------------------------------------------------------------------------------------------------------
+# -- effects ---------------------------------------------------------------------------------------------
 
 
 def counter(resource=True):
@@ -524,7 +524,7 @@ def test_what_is_missing_inside_is_listed(tmp_path):
     assert not {item.op for item in raised.value.items} & {"Merge", "Exit", "Switch"}
 
 
-# -- functions -----------------------------------------------------------------------------------------------------
+# -- functions -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("build", [cond_in_loop, loop_in_cond, nested_conds, several_results, write_in_branch],

@@ -1,9 +1,9 @@
 """TensorFlow 1 control flow (Switch, Merge, Enter, Exit, NextIteration, LoopCond) as loops and branches.
 
 Nothing is rewritten. Two kinds of node join what ran apart: an Exit ends a loop, a Merge ends a decision.
-They are traced as one `control.while_loop` or `control.branch`, whose functions evaluate a part of the same graph
-in a Frame of their own, in which what enters the part is bound already: the Merges of a loop to its state, the
-Switches of a decision to what they let pass.
+They are traced as one `control.while_loop` or `control.branch`, whose functions evaluate a part of the same
+graph in a Frame of their own, in which what enters the part is bound already: the Merges of a loop to its
+state, the Switches of a decision to what they let pass.
 """
 
 from __future__ import annotations

@@ -98,7 +98,7 @@ class Topology:
 
     def place(self, name: str) -> Place:
         """Return where a node stands; an argument of the graph stands outside of everything."""
-        stack: list[str] = [name]
+        stack = [] if name in self._places else [name]
         entered: set[str] = set()
         while stack:
             top = stack[-1]
