@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from litecast import ops
+from litecast.errors import InferenceError
 from litecast.ir.builder import Builder
 from litecast.ir.graph import Value
 from litecast.ir.types import Dim, DType, Sym, product
@@ -43,6 +44,7 @@ __all__ = [
     "pack",
     "pad",
     "reshape",
+    "reshape_to",
     "reverse",
     "roll",
     "shape",
@@ -76,15 +78,36 @@ def reshape(b: Builder, x: Any, shape: Sequence[Dim]) -> Any:
         return x
     unknown = [axis for axis, dim in enumerate(target) if isinstance(dim, Sym)]
     if -1 not in target and unknown and 0 not in target:
-        target[unknown[0]] = -1
+        target[max(unknown, key=lambda axis: _complexity(target[axis]))] = -1
     return b(ops.Reshape(), x, b.dims(target))
+
+
+def reshape_to(b: Builder, x: Any, shape: Value) -> Any:
+    """Return x with the shape in a vector, of which what tracking knows is used: see `reshape`."""
+    known = shape.known
+    if known is None:
+        return b(ops.Reshape(), x, cast(b, shape, DType.INT32))
+    if sum(isinstance(dim, Sym) or dim == -1 for dim in known) <= 1:
+        return reshape(b, x, list(known))
+    if x.type.shape is not None and tuple(known) == tuple(x.shape):
+        return x
+    items = elements(shape, "Reshape")
+    hardest = max(range(len(items)), key=lambda axis: _complexity(known[axis]))
+    if -1 not in items and _complexity(known[hardest]) > 2:
+        items[hardest] = -1  # the runtime divides for it
+    return b(ops.Reshape(), x, vector(b, items))
+
+
+def _complexity(dim: Dim) -> int:
+    """Return how much there is to compute for a dimension: a product is more than a name."""
+    return 2 * len(dim.names) + (dim.scale != 1) if isinstance(dim, Sym) else 0
 
 
 def _complete(x: Any, shape: Sequence[Dim]) -> list[Dim]:
     """Return the shape with its -1 replaced where the operand's size tells what it is."""
     target = [dim if isinstance(dim, Sym) else int(dim) for dim in shape]
     if target.count(-1) > 1:
-        raise ValueError(f"shape {tuple(shape)} has more than one -1")
+        raise InferenceError(f"shape {tuple(shape)} has more than one -1")
     if -1 in target and x.type.shape is not None:
         rest = product(dim for dim in target if dim != -1)
         if rest != 0:
@@ -222,14 +245,12 @@ def split(b: Builder, x: Any, parts: int | Sequence[int], axis: int) -> tuple[An
         if parts == 1:
             return (x,)
         if isinstance(x.shape[axis], int) and x.shape[axis] % parts:
-            raise ValueError(f"dimension {x.shape[axis]} does not split into {parts} equal parts")
+            raise InferenceError(f"dimension {x.shape[axis]} does not split into {parts} equal parts")
         whole = moved(b, ops.Split, x, lambda y: b(ops.Split(num_splits=parts), np.int32(axis), y))
         return tuple(whole)
     sizes = [int(part) for part in parts]
     if len(sizes) == 1:
         return (x,)
-    if not isinstance(x.shape[axis], int) and -1 not in sizes:
-        raise ValueError(f"the parts {sizes} need not cover the unknown dimension {x.shape[axis]}")
     if isinstance(x.shape[axis], int) and -1 in sizes:
         sizes[sizes.index(-1)] = x.shape[axis] - sum(sizes) - 1
     vector_of_sizes = np.array(sizes, np.int32)
@@ -278,7 +299,7 @@ def pad(b: Builder, x: Any, paddings: Any, value: Any = 0) -> Any:
         return _pad(b, x, paddings, value)
     pairs = np.asarray(paddings, np.int64).reshape(-1, 2)
     if pairs.size and pairs.min() < 0:
-        raise ValueError("paddings must not be negative")
+        raise InferenceError("paddings must not be negative")
     axes = [axis for axis in range(len(pairs)) if pairs[axis].any()]
     if not axes:
         return x
@@ -325,7 +346,7 @@ def squeeze(b: Builder, x: Any, axes: Sequence[int] = ()) -> Any:
         axes = [axis for axis, dim in enumerate(x.shape) if dim == 1]
     wrong = [axis for axis in axes if isinstance(x.shape[axis], int) and x.shape[axis] != 1]
     if wrong:
-        raise ValueError(f"axis {wrong[0]} of shape {x.shape} is not 1")
+        raise InferenceError(f"axis {wrong[0]} of shape {x.shape} is not 1")
     kept = [dim for axis, dim in enumerate(x.shape) if axis not in axes]
     if sum(isinstance(dim, Sym) for dim in kept) > 1:
         return b(ops.Squeeze(squeeze_dims=tuple(sorted(axes))), x)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from litecast import ops
+from litecast.errors import InferenceError
 from litecast.ir.builder import Builder
 from litecast.ir.graph import Value
 from litecast.ir.types import Dim, DType, product
@@ -104,7 +105,7 @@ def _dense(
             )
             position += 1
     if len(ranges) > x.rank:
-        raise ValueError(f"{len(ranges)} indices for a tensor of rank {x.rank}")
+        raise InferenceError(f"{len(ranges)} indices for a tensor of rank {x.rank}")
     ranges += [_Range()] * (x.rank - len(ranges))
     return ranges, new_axes
 
@@ -119,11 +120,11 @@ def _closed(part: _Range, dim: Dim) -> _Range:
     """
     begin, end = part.begin, part.end
     if part.stride == 0:
-        raise ValueError("a stride of a slice is 0")
+        raise InferenceError("a stride of a slice is 0")
     if isinstance(begin, int) and isinstance(dim, int):
         begin = begin + dim if begin < 0 else begin
         if part.shrink and not 0 <= begin < dim:
-            raise ValueError(f"index {part.begin} is out of range for dimension {dim}")
+            raise InferenceError(f"index {part.begin} is out of range for dimension {dim}")
         begin = min(max(begin, 0), dim) if part.stride > 0 else min(begin, dim - 1)
     if part.shrink:
         return replace(part, begin=begin)

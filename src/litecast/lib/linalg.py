@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from litecast import ops
+from litecast.errors import InferenceError
 from litecast.ir.builder import Builder
 from litecast.ir.graph import Value
 from litecast.ir.types import Dim, DType, broadcast, product
@@ -195,7 +196,7 @@ def _parse(equation: str, ranks: Sequence[int]) -> tuple[list[list[str]], list[s
     left, arrow, right = equation.partition("->")
     terms = left.split(",")
     if len(terms) != len(ranks):
-        raise ValueError(f"equation {equation} has {len(terms)} terms for {len(ranks)} operands")
+        raise InferenceError(f"equation {equation} has {len(terms)} terms for {len(ranks)} operands")
     spread = max(
         (
             rank - len(term.replace("...", ""))
@@ -210,7 +211,7 @@ def _parse(equation: str, ranks: Sequence[int]) -> tuple[list[list[str]], list[s
     ]
     for term, labels, rank in zip(terms, labelled, ranks, strict=True):
         if len(labels) != rank:
-            raise ValueError(f"term {term} of equation {equation} does not fit an operand of rank {rank}")
+            raise InferenceError(f"term {term} of equation {equation} does not fit an operand of rank {rank}")
     if arrow:
         return labelled, _labels(right, spread, spread)
     named = [label for labels in labelled for label in labels if not label.startswith("...")]

@@ -23,6 +23,7 @@ __all__ = [
     "apply",
     "bitwise_and",
     "bitwise_or",
+    "bitwise_xor",
     "broadcast_to",
     "broadcast_values",
     "computed_in",
@@ -297,6 +298,14 @@ def bitwise_and(b: Builder, x: Any, y: Any) -> Any:
     same = x.shape == y.shape
     left, right = (x, y) if same else broadcast_values(b, (x, y))
     return b(ops.StablehloAnd(), left, right)
+
+
+def bitwise_xor(b: Builder, x: Any, y: Any) -> Any:
+    """Return the bits that differ (of 64-bit integers, without a kernel: the sum less the common ones)."""
+    if x.dtype is not I64:
+        return apply(b, ops.BitwiseXor(), x, y)
+    common = bitwise_and(b, x, y)
+    return apply(b, ops.Sub(), apply(b, ops.Sub(), apply(b, ops.Add(), x, y), common), common)
 
 
 def bitwise_or(b: Builder, x: Any, y: Any) -> Any:

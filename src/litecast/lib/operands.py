@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from litecast import ops
-from litecast.errors import Unsupported, UnsupportedError
+from litecast.errors import InferenceError, Unsupported, UnsupportedError
 from litecast.ir.builder import Builder
 from litecast.ir.graph import Value
 from litecast.ir.types import DType, Sym
@@ -74,9 +74,9 @@ def kernel_types(op: Any) -> frozenset[DType]:
 
 
 def normalize_axis(axis: int, rank: int) -> int:
-    """Return an axis counted from the front; ValueError where it is out of range."""
+    """Return an axis counted from the front; InferenceError where it is out of range."""
     if not -rank <= axis < rank:
-        raise ValueError(f"axis {axis} is out of range for rank {rank}")
+        raise InferenceError(f"axis {axis} is out of range for rank {rank}")
     return axis % rank if rank else 0
 
 

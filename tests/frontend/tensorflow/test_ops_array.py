@@ -7,7 +7,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from litecast.errors import ConvertError, UnsupportedError
+from litecast.errors import InferenceError, UnsupportedError
+from litecast.ir.builder import Builder
+from litecast.ir.graph import Graph, constant
+from litecast.lib import array
 from tests.frontend.tensorflow.harness import check, f32, i32, operations, spec, trace
 
 tf = pytest.importorskip("tensorflow")
@@ -39,6 +42,10 @@ RESHAPES = {
     "from scalar": (lambda x: tf.reshape(x, [1, 1, 1]), f32()),
     "int64": (lambda x: tf.reshape(x, tf.constant([2, -1], tf.int64)), f32(None, 4)),
     "other": (lambda x: tf.reshape(x, tf.stack([4, tf.size(x) // 4])), f32(None, 4)),
+    "merge beside unknown": (
+        lambda x: tf.reshape(x, [tf.shape(x)[0], tf.reduce_prod(tf.shape(x)[1:])]),
+        f32(None, None, 3),
+    ),
     "concat of shapes": (lambda x: tf.reshape(x, tf.concat([tf.shape(x)[:-1], [2, 2]], 0)),
     f32(None, None, 4)),
     "squeeze": (lambda x: tf.squeeze(x, [1, -1]), f32(None, 1, 4, 1)),
@@ -125,6 +132,7 @@ def test_concat_of_parts():
 
 def test_split():
     check(lambda x: tf.split(x, [2, -1, 1], 1), f32(None, 7, 2))
+    check(lambda x: tf.split(x, [1, 2], 1), f32(2, None), sizes=(3,))
     check(lambda x: tf.split(x, 1, 1), f32(None, 7))
     check(lambda x: tf.split(x, [7], 1), f32(None, 7))
     check(lambda x: tf.split(x, 2, 0), f32(None, 7), sizes=(2, 4))
@@ -392,5 +400,7 @@ def test_refused(function, item, message):
 
 
 def test_a_wrong_axis_is_an_error_of_the_model():
-    with pytest.raises((ConvertError, ValueError)):
-        trace(lambda x: raw.ExpandDims(input=x, axis=7), f32(2))
+    with pytest.raises(InferenceError, match="out of range"):
+        array.normalize_axis(7, 2)
+    with pytest.raises(InferenceError, match="more than one -1"):
+        array.reshape(Builder(Graph()), constant(np.zeros(4, np.float32)), (-1, -1))

@@ -19,7 +19,7 @@ BINARY = {
     "Minimum": "float32 int32 int64 int8 uint8 int16 float16 bfloat16",
     "SquaredDifference": "float32 int32 int64 float16",
     "RealDiv": "float32 float16 bfloat16",
-    "BitwiseXor": "int32 int8 uint8 int16 uint16 uint32",
+    "BitwiseXor": "int32 int64 int8 uint8 int16 uint16 uint32",
     "BitwiseAnd": "int32 int64 int8 uint8 int16 uint16 uint32",
     "BitwiseOr": "int32 int64 int8 uint8 int16 uint16",
 }

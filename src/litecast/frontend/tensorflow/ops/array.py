@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from litecast import ops
+from litecast.errors import InferenceError
 from litecast.frontend.tensorflow.importer import tf
 from litecast.ir.builder import Builder, Composite
 from litecast.ir.graph import Value
@@ -32,12 +33,7 @@ def integers(x: Value, what: str, op: str) -> list[int]:
 
 @tf("Reshape")
 def reshape(b: Builder, x: Any, shape: Value) -> Any:
-    known = shape.known
-    if known is not None and sum(isinstance(dim, Sym) or dim == -1 for dim in known) <= 1:
-        return array.reshape(b, x, list(known))
-    if known is not None and x.type.shape is not None and tuple(known) == tuple(x.shape):
-        return x
-    return b(ops.Reshape(), x, array.cast(b, shape, DType.INT32))
+    return array.reshape_to(b, x, shape)
 
 
 @tf("Squeeze")
@@ -82,7 +78,7 @@ def ensure_shape(b: Builder, x: Any, *, shape: tuple[int | None, ...] | None = N
         want is not None and isinstance(dim, int) and dim != want
         for want, dim in zip(shape, x.shape, strict=True)
     ):
-        raise ValueError(f"shape {x.shape} is not {shape}")
+        raise InferenceError(f"shape {x.shape} is not {shape}")
     return x
 
 

@@ -22,7 +22,7 @@ DIRECT: dict[str, Op] = {
     "Exp": ops.Exp(),
     "Log": ops.Log(), "Neg": ops.Neg(), "Floor": ops.Floor(), "Ceil": ops.Ceil(), "Sin": ops.Sin(),
     "Cos": ops.Cos(),
-    "Atan2": ops.Atan2(), "BitwiseXor": ops.BitwiseXor(), "Rint": ops.Round(), "FloorMod": ops.FloorMod(),
+    "Atan2": ops.Atan2(), "Rint": ops.Round(), "FloorMod": ops.FloorMod(),
 }  # fmt: skip
 """TensorFlow operations that are one elementwise operation of the same meaning."""
 DECOMPOSED: dict[str, Callable[..., Any]] = {
@@ -33,7 +33,7 @@ DECOMPOSED: dict[str, Callable[..., Any]] = {
     "Inv": math.reciprocal, "TruncateDiv": math.truncate_divide, "TruncateMod": math.truncate_mod,
     "Mod": math.truncate_mod, "Invert": math.invert, "LeftShift": math.left_shift,
     "RightShift": math.right_shift,
-    "BitwiseAnd": math.bitwise_and, "BitwiseOr": math.bitwise_or,
+    "BitwiseAnd": math.bitwise_and, "BitwiseXor": math.bitwise_xor, "BitwiseOr": math.bitwise_or,
     "IsNan": math.is_nan, "IsInf": math.is_inf, "IsFinite": math.is_finite,
     "Expm1": special.expm1, "Log1p": special.log1p, "Tan": special.tan, "Asin": special.asin,
     "Acos": special.acos,
