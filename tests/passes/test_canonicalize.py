@@ -371,15 +371,15 @@ CASES = {
     "double not": (
         CANONICALIZE,
         """
-        graph main(x: bool[n,3]) -> (y) {
+        graph main(x: bool[n,3], w: bool[n,3]) -> (y) {
           a = LogicalNot(x)
           b = LogicalNot(a)
-          y = LogicalAnd(b, x)
+          y = LogicalAnd(b, w)
         }
         """,
         """
-        graph main(x: bool[n,3]) -> (y) {
-          y: bool[n,3] = LogicalAnd(x, x)
+        graph main(x: bool[n,3], w: bool[n,3]) -> (y) {
+          y: bool[n,3] = LogicalAnd(x, w)
         }
         """,
     ),

@@ -16,9 +16,12 @@ from litecast.passes.dense import DENSE
 from litecast.passes.fold import FOLD
 from litecast.passes.fuse import FUSE
 from litecast.passes.gelu import EXACT_GELU
+from litecast.passes.hoist import HOIST
 from litecast.passes.idiom import IDIOM
 from litecast.passes.layout import LAYOUT
 from litecast.passes.legalize import LEGALIZE, protect_loop_state
+from litecast.passes.loops import LOOPS
+from litecast.passes.pieces import PIECES
 from litecast.passes.window import WINDOW
 
 __all__ = ["PIPELINE", "Group", "optimize", "prepare"]
@@ -39,7 +42,8 @@ class Group:
         return apply(model, self.rules, run) if self.walk is None else self.walk(model, run)
 
 
-SIMPLIFY = (*FOLD, *CONTROL, *CANONICALIZE)
+SIMPLIFY = (*FOLD, *CONTROL, *LOOPS, *CANONICALIZE, *PIECES)
+"""Equal loop variables are one before equal operations merge: the doubled condition of Keras then is one."""
 
 PIPELINE: tuple[Group, ...] = (
     # First what is decided: branches not taken and loop constants would otherwise count as uses.
@@ -50,7 +54,8 @@ PIPELINE: tuple[Group, ...] = (
     Group("recognise", (*IDIOM, *EXACT_GELU)),
     # What no idiom took is expanded, so that its parts fuse with their neighbours.
     Group("legalize", LEGALIZE),
-    Group("fuse", (*SIMPLIFY, *LAYOUT, *DENSE, *IDIOM, *WINDOW, *FUSE)),
+    # A loop is visited when its body is done, so that what is hoisted is a product with its constants inside.
+    Group("fuse", (*SIMPLIFY, *LAYOUT, *DENSE, *IDIOM, *WINDOW, *FUSE, *HOIST)),
     # Scaled weights and shape vectors made above may be equal again.
     Group("share", walk=dedupe),
     # Last: an identity reshape is the copy here, which the rules above would drop.

@@ -22,7 +22,9 @@ from litecast.ops import (
     ExpandDims,
     Gather,
     Imag,
+    LogicalAnd,
     LogicalNot,
+    LogicalOr,
     Mean,
     MirrorPad,
     Mul,
@@ -356,6 +358,12 @@ def drop_double_not(b: Builder, root: Node, x: Value) -> Value:
     return x
 
 
+@rule(P((LogicalAnd, LogicalOr), Arg("x"), Arg("x")))
+def drop_repeated(b: Builder, root: Node, x: Value) -> Value:
+    """x and x -> x; so too x or x"""
+    return x
+
+
 CANONICALIZE: tuple[Rule, ...] = (
     drop_identity,
     fix_reshape,
@@ -375,6 +383,7 @@ CANONICALIZE: tuple[Rule, ...] = (
     drop_one,
     drop_double_negation,
     drop_double_not,
+    drop_repeated,
     add_negative,
     subtract_negative,
     add_negative_product,

@@ -6,7 +6,7 @@ folds whatever became constant.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,24 +15,28 @@ from litecast.ir.graph import Graph, Node, Value, constant
 from litecast.ir.rewrite import Const, P, Rule, no, refine, rule
 from litecast.ops import If, While
 
-__all__ = ["CONTROL", "inline"]
+__all__ = ["CONTROL", "first_answer", "inline"]
 
 
 def inline(
-    b: Builder, graph: Graph, operands: Sequence[Value], results: Sequence[int] | None = None
-) -> list[Value]:
+    b: Builder, graph: Graph, operands: Sequence[Value], results: Sequence[int] | None = None,
+    given: Mapping[Value, Value] | None = None,
+) -> list[Value]:  # fmt: skip
     """Copy a graph's nodes through the Builder, operands in place of its inputs; return its results.
 
-    `results` names the results that are wanted (None: all); what only the others need is left out.
+    `results` names the results that are wanted (None: all); what only the others need is left out. `given`
+    maps values of the graph to what stands for them in the copy, so that they need not be computed.
     """
-    copies: dict[Value, Value] = dict(zip(graph.inputs, operands, strict=True))
+    copies: dict[Value, Value] = {**dict(zip(graph.inputs, operands, strict=True)), **(given or {})}
     wanted = graph.outputs if results is None else [graph.outputs[index] for index in results]
     outer = b.loc
-    for node in _live(graph, wanted):
+    for node in _live(graph, wanted, given or {}):
         inputs = [None if value is None else _copy_of(value, copies) for value in node.inputs]
         with b.at(replace(node.loc, parents=(*node.loc.parents, outer)) if outer.name else node.loc):
             made = b(node.op, *inputs)
         for old, new in zip(node.outputs, made if isinstance(made, tuple) else (made,), strict=True):
+            if old in copies:
+                continue
             if not new.is_const or not new.uses:
                 refine(old, new)
                 new.name = old.name
@@ -40,14 +44,14 @@ def inline(
     return [_copy_of(value, copies) for value in wanted]
 
 
-def _live(graph: Graph, wanted: Sequence[Value]) -> list[Node]:
-    """Return the nodes that have an effect or that the wanted results need, in order."""
-    needed = set(wanted)
+def _live(graph: Graph, wanted: Sequence[Value], given: Collection[Value]) -> list[Node]:
+    """Return the nodes that have an effect or that the wanted results need beside what is given, in order."""
+    needed = set(wanted).difference(given)
     live = []
     for node in reversed(graph.nodes):
         if node.op.effect != "pure" or any(output in needed for output in node.outputs):
             live.append(node)
-            needed.update(value for value in node.inputs if value is not None)
+            needed.update(value for value in node.inputs if value is not None and value not in given)
     return live[::-1]
 
 
@@ -90,17 +94,25 @@ def inline_decided_if(b: Builder, root: Node, predicate: Value) -> Any:
 @rule(P(While), quantized=True)
 def drop_idle_while(b: Builder, root: Node) -> Any:
     """while(false, x) -> x"""
+    answer = first_answer(b, root)
+    if answer is None:
+        return no("the condition is not known")
+    return no("the body runs") if answer else tuple(root.inputs)
+
+
+def first_answer(b: Builder, root: Node) -> bool | None:
+    """Return what the condition of a loop says before the first turn; None where that is not known."""
     op = root.op
     assert isinstance(op, While)
     cond = op.cond_subgraph_index
     if not cond.outputs[0].is_const and not _decided_by_constants(cond, root):
-        return no("the condition is not known")
+        return None
     scratch = Builder(Graph(cond.name), b.run)
     answer = inline(scratch, cond, root.inputs)[0]  # type: ignore[arg-type]
-    runs = not answer.is_const or bool(answer.array().all())
+    known = bool(answer.array().all()) if answer.is_const else None
     for node in scratch.nodes:
         node.detach()
-    return no("the body runs") if runs else tuple(root.inputs)
+    return known
 
 
 def _decided_by_constants(cond: Graph, root: Node) -> bool:

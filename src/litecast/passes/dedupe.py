@@ -14,7 +14,7 @@ from litecast.ir.builder import Runner
 from litecast.ir.graph import Graph, Lazy, Model, Node, Value
 from litecast.ir.rewrite import Applied
 
-__all__ = ["CONTENT_LIMIT", "dedupe"]
+__all__ = ["CONTENT_LIMIT", "contents", "dedupe", "hashable"]
 
 CONTENT_LIMIT = 1 << 12
 """Constants of at most this many bytes are compared by content, larger ones by identity of their array.
@@ -37,7 +37,7 @@ def _merge_constants(graph: Graph) -> int:
     first: dict[Hashable, Value] = {}
     merged = 0
     for value in [value for value in graph.values() if value.is_const and not value.is_variable]:
-        known = first.setdefault(_hashable(_contents(value)) or value, value)
+        known = first.setdefault(hashable(contents(value)) or value, value)
         if known is not value and graph not in value.uses:
             merged += 1
             for user in [user for user in value.uses if isinstance(user, Node)]:
@@ -47,7 +47,7 @@ def _merge_constants(graph: Graph) -> int:
     return merged
 
 
-def _contents(value: Value) -> Any:
+def contents(value: Value) -> Any:
     """Return a key that equal constants of one type share."""
     const: Any = value.const
     if (
@@ -84,12 +84,12 @@ def _key(node: Node) -> Hashable | None:
         return None
     if len(node.outputs) == 1 and node.output.known is not None:
         return node.output.type.dtype, node.output.known.shape, tuple(node.output.known.ravel())
-    return _hashable(
+    return hashable(
         (node.op, tuple(map(id, node.inputs)), tuple(output.type.quant for output in node.outputs))
     )
 
 
-def _hashable(key: Any) -> Hashable | None:
+def hashable(key: Any) -> Hashable | None:
     """Return a key, or None where it holds something without a hash (an option that is a list, say)."""
     try:
         hash(key)
