@@ -13,7 +13,7 @@ from litecast.ir.builder import Builder
 from litecast.ir.graph import Value
 from litecast.ir.types import Dim, DType, TensorType
 from litecast.lib import array
-from litecast.ops import DynamicUpdateSlice, Fill, Gather, ScatterNd, SelectV2
+from litecast.ops import Add, DynamicUpdateSlice, Fill, Gather, Maximum, ScatterNd, SelectV2, Sub
 
 __all__ = ["TensorList"]
 
@@ -82,6 +82,16 @@ class TensorList:
         update = array.expand_dims(b, item, 0)
         return TensorList.of(b(DynamicUpdateSlice(), stacked, update, start))
 
+    def extended(self, b: Builder, index: Value) -> TensorList:
+        """Return the list with at least an element `index` (INT32 scalar); new ones are not written."""
+        if self.items is not None and index.is_const:
+            missing = int(index.array()) + 1 - len(self.items)
+            return replace(self, items=(*self.items, *[None] * missing))
+        stacked = self.stack(b)
+        missing_rows = b(Maximum(), b(Sub(), b(Add(), index, 1), b.dim(stacked.shape[0])), 0)
+        shape = array.concat(b, [array.expand_dims(b, missing_rows, 0), b.dims(stacked.shape[1:])], 0)
+        return TensorList.of(array.concat(b, [stacked, b(Fill(), shape, self._scalar(b))], 0))
+
     def push(self, b: Builder, item: Value) -> TensorList:
         """Return the list with an element appended."""
         if self.items is not None:
@@ -95,8 +105,6 @@ class TensorList:
             return replace(self, items=self.items[:-1]), self._zero(b) if last is None else last
         stacked = self.stack(b)
         length = b.dim(stacked.shape[0])
-        from litecast.ops import Sub
-
         last_index = b(Sub(), length, np.int32(1))
         rest = array.gather(b, stacked, _range(b, last_index), 0)
         return TensorList.of(rest), b(Gather(axis=0), stacked, last_index)

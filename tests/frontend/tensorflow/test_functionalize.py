@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -433,7 +434,7 @@ def write_in_loop(p, x):
         with tf.control_dependencies([v1.assign_add(state, 2.0)]):
             return i + 1, y + 1.0
 
-    i, y = v1.while_loop(lambda i, _: i < 3, body, [0, x])
+    _, y = v1.while_loop(lambda i, _: i < 3, body, [0, x])
     with tf.control_dependencies([y]):
         return y, state.read_value()
 
@@ -527,8 +528,10 @@ def test_what_is_missing_inside_is_listed(tmp_path):
 # -- functions -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("build", [cond_in_loop, loop_in_cond, nested_conds, several_results, write_in_branch],
-                         ids=lambda build: build.__name__)  # fmt: skip
+AS_FUNCTIONS = [cond_in_loop, loop_in_cond, nested_conds, several_results, write_in_branch]
+
+
+@pytest.mark.parametrize("build", AS_FUNCTIONS, ids=lambda build: build.__name__)
 def test_functions(build, tmp_path):
     """A TensorFlow 1 model, loaded and saved again by TensorFlow 2: its graph is a library function."""
     expected = save(tmp_path / "first", build, PX, BOTH)
@@ -539,3 +542,69 @@ def test_functions(build, tmp_path):
         actual = converted(x0=step[0], x1=step[1])
         for position, want in enumerate(wanted):
             np.testing.assert_allclose(actual[f"y{position}"], want, rtol=1e-5, atol=1e-6)
+
+
+# -- random programs --------------------------------------------------------------------------------------
+
+
+class Program:
+    """A random nest of loops, decisions and TensorArrays over tensors of one shape."""
+
+    OPERATIONS = (
+        lambda x, y: x + y * 0.5,
+        lambda x, y: tf.tanh(x - y),
+        lambda x, y: tf.maximum(x, y),
+        lambda x, y: x + tf.reduce_mean(y),
+    )
+
+    def __init__(self, seed):
+        self.random = random.Random(seed)
+
+    def __call__(self, x, y):
+        return [self.value([x, y], depth) for depth in (3, 2, 3)]
+
+    def value(self, known, depth):
+        kinds = [self.operation, self.decision, self.loop, self.array] if depth else [self.operation]
+        result = self.random.choice(kinds)(known, depth - 1)
+        known.append(result)
+        return result
+
+    def pick(self, known):
+        return self.random.choice(known)
+
+    def operation(self, known, depth):
+        operands = [self.value(known, depth) if depth > 0 else self.pick(known) for _ in range(2)]
+        return self.random.choice(self.OPERATIONS)(*operands)
+
+    def decision(self, known, depth):
+        predicate = tf.reduce_sum(self.pick(known)) > self.random.uniform(-1, 1)
+        if self.random.random() < 0.2:
+            predicate = tf.constant(self.random.random() < 0.5)
+        sides = v1.cond(predicate, *[lambda: [self.value(list(known), depth) for _ in range(2)]] * 2)
+        return sides[0] - sides[1]
+
+    def loop(self, known, depth):
+        turns, bound, count = self.random.choice([0, 1, 3]), self.pick(known), self.random.choice([1, 2])
+
+        def body(turn, *state):
+            return turn + 1, *[self.value([*known, *state], depth) * 0.5 for _ in state]
+
+        start = [tf.constant(0), *[self.pick(known) for _ in range(count)]]
+        return v1.while_loop(
+            lambda turn, *_: tf.logical_and(turn < turns, tf.reduce_sum(bound) < 5.0), body, start
+        )[-1]
+
+    def array(self, known, depth):
+        def body(turn, array, state):
+            state = self.value([*known, state], depth) * 0.7
+            return turn + 1, array.write(turn, state), state
+
+        start = [0, array_of(3, element_shape=(2, 3)), self.pick(known)]
+        _, array, state = v1.while_loop(lambda turn, *_: turn < 3, body, start)
+        return tf.reduce_sum(array.stack(), 0) + state
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_random_programs(seed, tmp_path):
+    steps = [[floats(2, 3, seed=seed + row), floats(2, 3, seed=99 - row)] for row in range(3)]
+    check(tmp_path, Program(seed), [(F, (2, 3))] * 2, steps)

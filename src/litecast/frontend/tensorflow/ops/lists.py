@@ -41,10 +41,13 @@ def tensor_list_get_item(b: Builder, xs: TensorList, index: Value, element_shape
     return xs.get(b, index)
 
 
-@tf("TensorListSetItem", harmless=("element_dtype", "resize_if_index_out_of_bounds"))
-def tensor_list_set_item(b: Builder, xs: TensorList, index: Value, item: Value) -> TensorList:
-    """The list with one element replaced."""
-    return xs.set(b, index, item)
+@tf("TensorListSetItem", harmless=("element_dtype",))
+def tensor_list_set_item(
+    b: Builder, xs: TensorList, index: Value, item: Value, *, resize_if_index_out_of_bounds: bool = False
+) -> TensorList:
+    """The list with one element replaced, extended where the index is behind its end and that is allowed."""
+    xs = xs.seen(item.type)
+    return (xs.extended(b, index) if resize_if_index_out_of_bounds else xs).set(b, index, item)
 
 
 @tf("TensorListStack", harmless=("element_dtype", "num_elements"))

@@ -18,9 +18,8 @@ from litecast.frontend.tensorflow.ops.lists import tensor_list_concat, tensor_li
 from litecast.ir.builder import Builder
 from litecast.ir.graph import Value
 from litecast.ir.types import DType, TensorType
-from litecast.lib import array
 from litecast.lib.lists import TensorList
-from litecast.ops import Add, Fill, Maximum, ReduceMax, Sub
+from litecast.ops import ReduceMax
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,8 @@ def tensor_array_read_v3(b: Builder, handle: Handle, index: Value, flow: Any) ->
 @tf("TensorArrayWriteV3")
 def tensor_array_write_v3(b: Builder, handle: Handle, index: Value, item: Value, flow: Any) -> TensorList:
     """The array with one element written."""
-    return _extended(b, handle, _list(flow).seen(item.type), index).set(b, index, item)
+    xs = _list(flow).seen(item.type)
+    return (xs.extended(b, index) if handle.dynamic_size else xs).set(b, index, item)
 
 
 @tf("TensorArrayScatterV3")
@@ -59,9 +59,10 @@ def tensor_array_scatter_v3(
     xs = _list(flow)
     if xs.empty and _counts_up(indices, items.shape[0]) and _length(xs) in (items.shape[0], 0):
         return TensorList.of(items)
-    last = b.const(np.int32(-1)) if indices.type.size == 0 else b(ReduceMax(), indices, (0,))
-    element = TensorType(items.dtype, items.shape[1:])
-    return _extended(b, handle, xs.seen(element), last).scatter(b, indices, items)
+    xs = xs.seen(TensorType(items.dtype, items.shape[1:]))
+    if handle.dynamic_size and indices.type.size != 0:
+        xs = xs.extended(b, b(ReduceMax(), indices, (0,)))
+    return xs.scatter(b, indices, items)
 
 
 @tf("TensorArrayGatherV3", harmless=("dtype", "element_shape"))
@@ -116,16 +117,3 @@ def _length(xs: TensorList) -> Any:
 def _counts_up(indices: Value, length: Any) -> bool:
     """Whether indices are 0, 1 ... length - 1."""
     return isinstance(length, int) and indices.is_const and np.array_equal(indices.array(), np.arange(length))
-
-
-def _extended(b: Builder, handle: Handle, xs: TensorList, index: Value) -> TensorList:
-    """Return an array of dynamic size with an element `index`; the new ones read as zeros."""
-    if not handle.dynamic_size:
-        return xs
-    if xs.items is not None and index.is_const:
-        return xs.resize(b, b.const(np.int32(max(len(xs.items), int(index.array()) + 1))))
-    stacked = xs.stack(b)
-    missing = b(Maximum(), b(Sub(), b(Add(), index, 1), b.dim(stacked.shape[0])), 0)
-    shape = array.concat(b, [array.expand_dims(b, missing, 0), b.dims(stacked.shape[1:])], 0)
-    zeros = b(Fill(), shape, b.const(np.zeros((), xs.dtype.numpy)))
-    return TensorList.of(array.concat(b, [stacked, zeros], 0))
