@@ -165,12 +165,14 @@ def _cut(b: Builder, x: Any, ranges: Sequence[_Range]) -> Any:
 
 
 def _slice_once(b: Builder, x: Any, ranges: Sequence[_Range]) -> Any:
-    if all(not part.shrink and part.stride == 1 and _is_plain(part) for part in ranges):
+    if all(
+        not part.shrink and part.stride == 1 and _is_plain(part, dim)
+        for part, dim in zip(ranges, x.shape, strict=True)
+    ):
         begins = [part.begin or 0 for part in ranges]
-        return array.slice(b, x, begins, [
-            -1 if part.end is None else max(0, part.end - begin) for part,
-            begin in zip(ranges, begins, strict=True)
-        ])  # fmt: skip
+        ends = [part.end for part in ranges]
+        sizes = [-1 if end is None else max(0, end - begin) for begin, end in zip(begins, ends, strict=True)]
+        return array.slice(b, x, begins, sizes)
     masks: dict[str, Any] = {
         "begin_mask": sum(1 << axis for axis, part in enumerate(ranges) if part.begin is None),
         "end_mask": sum(
@@ -195,9 +197,13 @@ def _slice_once(b: Builder, x: Any, ranges: Sequence[_Range]) -> Any:
     )
 
 
-def _is_plain(part: _Range) -> bool:
-    """Whether both ends are known and counted from the front."""
-    return all(end is None or (isinstance(end, int) and end >= 0) for end in (part.begin, part.end))
+def _is_plain(part: _Range, dim: Dim) -> bool:
+    """Whether both ends are known to lie within the dimension, which SLICE does not cut them off at."""
+    if part.begin is None and part.end is None:
+        return True
+    return isinstance(dim, int) and all(
+        end is None or (isinstance(end, int) and end >= 0) for end in (part.begin, part.end)
+    )
 
 
 def _number(item: Any) -> Any:
