@@ -122,6 +122,8 @@ def dot_general(
     left, adj_x = _oriented(b, x, batch[0], free_x, contract[0])
     right, adj_y = _oriented(b, y, batch[1], free_y, contract[1])
     result = matmul(b, left, right, adj_x, not adj_y)
+    if len(free_x) == len(free_y) == 1 and len(batch[0]) <= MATMUL_RANK - 2:
+        return result
     dims = tuple(
         x.shape[axis] if isinstance(x.shape[axis], int) else y.shape[other]
         for axis, other in zip(*batch, strict=True)

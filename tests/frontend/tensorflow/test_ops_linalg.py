@@ -178,6 +178,9 @@ def test_einsum_is_one_product():
     assert joined == ["Reshape", "FullyConnected"]
     batched = operations(lambda x, y: tf.einsum("bij,bjk->bik", x, y), f32(None, 2, 3), f32(None, 3, 4))
     assert batched == ["BatchMatMul"]
+    unknown = f32(None, None, 3, 2, 4)
+    attention = operations(lambda x, y: tf.einsum("...qhd,...khd->...hqk", x, y), unknown, unknown)
+    assert attention == ["Transpose", "Transpose", "BatchMatMul"]
 
 
 def test_refused():
