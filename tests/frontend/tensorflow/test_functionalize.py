@@ -15,6 +15,8 @@ import litecast
 from litecast.errors import UnsupportedError
 
 tf = pytest.importorskip("tensorflow")
+from tensorflow.core.protobuf import saved_model_pb2  # noqa: E402
+
 v1 = tf.compat.v1
 
 Build = Callable[..., Any]
@@ -508,6 +510,72 @@ REFUSED = {
 def test_what_cannot_be_kept_is_refused(build, tmp_path):
     save(tmp_path / "model", build, PX, [])
     with pytest.raises(UnsupportedError, match=REFUSED[build]):
+        litecast.convert(tmp_path / "model")
+
+
+def _node(graph, op, index=0):
+    return [node for node in graph.node if node.op == op][index]
+
+
+def variable_enter(graph, outputs):
+    for node in graph.node:
+        if node.op == "Enter":
+            node.attr["is_constant"].b = False
+
+
+def exit_of_merge(graph, outputs):
+    for node in graph.node:
+        if node.op == "Exit":
+            node.input[0] = _node(graph, "Merge").name
+
+
+def second_condition(graph, outputs):
+    graph.node.add().CopyFrom(_node(graph, "LoopCond"))
+    graph.node[-1].name = "again"
+    _node(graph, "Switch", 1).input[1] = "again"
+
+
+def three_ways(graph, outputs):
+    merge = _node(graph, "Merge", 1)
+    merge.input.append(_node(graph, "NextIteration").name)
+    merge.attr["N"].i = 3
+
+
+def no_way_out(graph, outputs):
+    outputs["y0"].name = _node(graph, "Switch", 1).name + ":1"
+
+
+def enter_outside(graph, outputs):
+    outputs["y0"].name = _node(graph, "Enter", 1).name + ":0"
+
+
+def cycle(graph, outputs):
+    for name, source in (("one", "two"), ("two", "one")):
+        graph.node.add(name=name, op="Identity", input=[source])
+    outputs["y0"].name = "one:0"
+
+
+BROKEN = {
+    variable_enter: "neither a loop variable nor constant",
+    exit_of_merge: "an Exit that is not fed by the Switch",
+    second_condition: "two conditions",
+    three_ways: "not the merge of an Enter and a NextIteration",
+    no_way_out: "entered without its Exit",
+    enter_outside: "outside of the loop",
+    cycle: "the graph has a cycle",
+}
+
+
+@pytest.mark.parametrize("change", BROKEN, ids=lambda change: change.__name__)
+def test_other_loops_are_refused(change, tmp_path):
+    """Graphs that `tf.while_loop` never makes are errors with a place, not results."""
+    save(tmp_path / "model", counted, [*X, (I, ())], [])
+    file = tmp_path / "model" / "saved_model.pb"
+    proto = saved_model_pb2.SavedModel.FromString(file.read_bytes())
+    meta = proto.meta_graphs[0]
+    change(meta.graph_def, meta.signature_def["serving_default"].outputs)
+    file.write_bytes(proto.SerializeToString())
+    with pytest.raises(UnsupportedError, match=BROKEN[change]):
         litecast.convert(tmp_path / "model")
 
 

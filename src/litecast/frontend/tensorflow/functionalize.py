@@ -48,6 +48,7 @@ class ControlFlow:
     ) -> None:
         self.tracer, self.frame, self.topology, self.decided = tracer, frame, topology, decided
         self._plans: dict[str, Plan] = {}
+        self._levels: dict[tuple[str, frozenset[Literal]], dict[str, int]] = {}
 
     @cached_property
     def wanted(self) -> list[str]:
@@ -164,17 +165,23 @@ class ControlFlow:
 
     def _companions(self, name: str, split: Split) -> list[str]:
         """Return the wanted Merges that one branch can compute: same decision, none behind another."""
-        peers = [name]
-        for peer in self.wanted:
-            if self.topology.op(peer) not in MERGES or self.topology.is_loop_merge(peer):
-                continue
-            if peer == name or peer in self._plans or self.frame.has(peer):
-                continue
-            other = self.topology.split(peer)
-            if other and (other.predicate, other.literals) == (split.predicate, split.literals):
-                peers.append(peer)
-        levels = self._levels_of(set(peers))
-        return [peer for peer in peers if levels[peer] == levels[name]]
+        key = (split.predicate, split.literals)
+        if name not in self._levels.get(key, {}):
+            peers = {name, *(peer for peer in self.wanted if self._decides(peer, key))}
+            levels = self._levels_of(peers)
+            self._levels[key] = {peer: levels[peer] for peer in [name, *self.wanted] if peer in peers}
+        levels = self._levels[key]
+        return [
+            peer
+            for peer, level in levels.items()
+            if level == levels[name] and peer not in self._plans and not self.frame.has(peer)
+        ]
+
+    def _decides(self, name: str, key: tuple[str, frozenset[Literal]]) -> bool:
+        if self.topology.op(name) not in MERGES or self.topology.is_loop_merge(name):
+            return False
+        split = self.topology.split(name)
+        return split is not None and (split.predicate, split.literals) == key
 
     def _levels_of(self, peers: set[str]) -> dict[str, int]:
         """Return how many of the peers stand one behind the other up to each node."""

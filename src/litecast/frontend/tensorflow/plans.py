@@ -216,7 +216,7 @@ class Loop(Plan):
         for name in self.constants:
             if not nodes[name].attr["is_constant"].b:
                 raise refused(nodes[name], "an Enter that is neither a loop variable nor constant")
-        for name in self.interior:
+        for name in sorted(self.interior):
             for reference in topology.inputs(name):
                 source, _, output = reference.partition(":")
                 if source in self.state and output in ("1", "value_index:0"):
