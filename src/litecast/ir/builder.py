@@ -1,4 +1,4 @@
-"""The Builder: the only door into a graph. It infers, folds, tracks shape vectors and stamps the source location."""
+"""The Builder: the only door into a graph. It infers, folds, tracks shape vectors and stamps locations."""
 
 from __future__ import annotations
 
@@ -23,22 +23,23 @@ Runner = Callable[[Op, Sequence[Value | None], Sequence[TensorType]], Sequence[A
 
 
 class Composite(ABC):
-    """Several values that stand for one tensor (a complex pair): it lowers the operations applied to it itself.
+    """Several values that stand for one tensor (a complex pair), and lower what is applied to it themselves.
 
     It has the `dtype`, `shape`, `rank` and `type` of the tensor that it stands for.
     """
 
     @abstractmethod
     def apply(self, b: Builder, op: Op, operands: Sequence[Any]) -> Any:
-        """Apply `op` to operands of which at least one is a Composite; UnsupportedError where that has no lowering."""
+        """Apply `op` to operands, one at least a Composite; UnsupportedError where that has no lowering."""
 
 
 class Builder:
-    """Appends operations to a graph: `b(op, x, w)` returns the output value (a tuple where the op has several).
+    """Appends operations to a graph: `b(op, x, w)` returns the output (a tuple where the op has several).
 
-    Operands may be values, None, numpy arrays, or Python scalars and sequences. A Python scalar takes the element
-    type of the other operands where the op wants one type for all; otherwise int and bool sequences become INT32 and
-    BOOL, float ones FLOAT32. `run` evaluates one operation in the runtime, for folding what numpy does not express.
+    Operands may be values, None, numpy arrays, or Python scalars and sequences. A Python scalar takes the
+    element type of the other operands where the op wants one type for all; otherwise int and bool sequences
+    become INT32 and BOOL, float ones FLOAT32. `run` evaluates one operation in the runtime, for folding
+    what numpy does not express.
     """
 
     def __init__(self, graph: Graph, run: Runner | None = None, nodes: list[Node] | None = None) -> None:
@@ -56,10 +57,10 @@ class Builder:
         self._carry(value)
         return value
 
-    # -- operations ---------------------------------------------------------------------------------------------
+    # -- operations ------------------------------------------------------------------------------------------
 
     def __call__(self, op: Op, *operands: Any, name: str = "") -> Any:
-        """Append `op` and return its output or outputs; raises InferenceError where the operands do not fit."""
+        """Append `op` and return its output or outputs; InferenceError where the operands do not fit."""
         for operand in operands:
             if isinstance(operand, Composite):
                 return operand.apply(self, op, operands)
@@ -70,9 +71,7 @@ class Builder:
         except ConvertError:
             raise
         except (ValueError, TypeError, IndexError) as error:
-            raise InferenceError(
-                f"{op.name}({', '.join(map(_brief, inputs))}): {error}", loc=self.loc
-            ) from error
+            raise self._misfit(op, inputs, error) from error
         types = inferred if isinstance(inferred, tuple) else (inferred,)
         parts = known if isinstance(known, tuple) else () if known is None else (known,)
         outputs = self._fold(op, inputs, types, parts) or self._append(op, inputs, types)
@@ -99,7 +98,10 @@ class Builder:
             x if x is None or isinstance(x, Value) else self.const(x, dtype=scalar_type) for x in operands
         ]
 
-    # -- folding --------------------------------------------------------------------------------------------------
+    def _misfit(self, op: Op, inputs: Sequence[Value | None], error: Exception) -> InferenceError:
+        return InferenceError(f"{op.name}({', '.join(map(_brief, inputs))}): {error}", loc=self.loc)
+
+    # -- folding ---------------------------------------------------------------------------------------------
 
     def _fold(
         self, op: Op, inputs: Sequence[Value | None], types: Sequence[TensorType], known: Sequence[Array]
@@ -146,18 +148,16 @@ class Builder:
                 with np.errstate(all="ignore"):
                     result = op.eval(*(None if x is None else x.array() for x in inputs))
             except (ValueError, IndexError) as error:
-                raise InferenceError(
-                    f"{op.name}({', '.join(map(_brief, inputs))}): {error}", loc=self.loc
-                ) from error
+                raise self._misfit(op, inputs, error) from error
             return result if isinstance(result, (tuple, list)) else (result,)
         if not quantized and any(x.dtype in op.quantized for x in inputs if x is not None):
             return None  # without scales the kernel may end the process
         return None if self.run is None else self.run(op, inputs, types)
 
-    # -- constants and shapes ---------------------------------------------------------------------------------------
+    # -- constants and shapes --------------------------------------------------------------------------------
 
     def const(self, contents: Any, name: str = "", dtype: DType | None = None) -> Value:
-        """Return a constant. Arrays keep their element type; `dtype` applies to Python scalars and sequences."""
+        """Return a constant. Arrays keep their element type; `dtype` is for Python scalars and sequences."""
         if isinstance(contents, (np.ndarray, np.generic, Lazy)):
             return constant(contents, name)
         array = np.asarray(contents)
@@ -170,7 +170,7 @@ class Builder:
         return constant(array, name)
 
     def dims(self, shape: Sequence[Dim], dtype: DType = DType.INT32) -> Value:
-        """Return a vector holding `shape`: a constant where all is known, else computed from values that carry it.
+        """Return a vector holding `shape`: a constant, or computed from values that carry what is unknown.
 
         Raises InferenceError where no value of this graph carries one of the unknown dimensions.
         """
@@ -183,7 +183,7 @@ class Builder:
         return vector if dtype is DType.INT32 else self(Cast(DType.INT32, dtype), vector)
 
     def dim(self, dim: Dim) -> Value:
-        """Return one dimension as an INT32 scalar (computed from a value that carries it where it is unknown)."""
+        """Return one dimension as an INT32 scalar: a constant, or computed from a value that carries it."""
         from litecast.ops import Gather, Mul, Shape
 
         if isinstance(dim, int):
@@ -210,7 +210,7 @@ class Builder:
             if isinstance(dim, Sym) and dim not in self._carriers:
                 self._carriers[dim] = (value, axis)
 
-    # -- places -------------------------------------------------------------------------------------------------------
+    # -- places ----------------------------------------------------------------------------------------------
 
     @contextmanager
     def at(self, loc: Loc) -> Iterator[None]:

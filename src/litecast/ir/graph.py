@@ -1,4 +1,4 @@
-"""Values, nodes and graphs: an ordered list of operations over values with identity; names are labels, never edges."""
+"""Values, nodes and graphs: ordered operations over values with identity; names are labels, never edges."""
 
 from __future__ import annotations
 
@@ -11,7 +11,19 @@ import numpy as np
 from litecast.ir.op import Array, Op
 from litecast.ir.types import DType, Quant, Shape, TensorType
 
-__all__ = ["KNOWN_LIMIT", "Extra", "Graph", "Lazy", "Loc", "Model", "Node", "Value", "walk"]
+__all__ = [
+    "KNOWN_LIMIT",
+    "Extra",
+    "Graph",
+    "Lazy",
+    "Loc",
+    "Model",
+    "Node",
+    "Signature",
+    "Value",
+    "constant",
+    "walk",
+]
 
 KNOWN_LIMIT = 64
 """Vectors longer than this are not tracked as partly known shape vectors."""
@@ -19,7 +31,7 @@ KNOWN_LIMIT = 64
 
 @dataclass(frozen=True)
 class Loc:
-    """Where something comes from: the source node's name and operation, and the call stack or fused nodes above it."""
+    """Where something comes from: the source node's name and operation, the calls or fused nodes above it."""
 
     name: str = ""
     op: str = ""
@@ -31,7 +43,7 @@ class Loc:
 
 
 class Lazy:
-    """A constant that is computed when it is written: its type is known, its values are made by `thunk`, not kept."""
+    """A constant computed when it is written: its type is known, its values are made by `thunk`."""
 
     __slots__ = ("dtype", "shape", "thunk")
 
@@ -42,9 +54,9 @@ class Lazy:
 class Value:
     """A tensor of a graph: a graph input, a node's output, or a constant.
 
-    `const` holds an array (possibly a memory-mapped view), a `Lazy`, or None. `uses` counts, per user, how often a
-    node reads it or a graph returns it. `is_variable`, `sparsity` and `variant` (types inside a VARIANT) are what the
-    file says of the tensor.
+    `const` holds an array (possibly a memory-mapped view), a `Lazy`, or None. `uses` counts, per user, how
+    often a node reads it or a graph returns it. `is_variable`, `sparsity` and `variant` (types inside a
+    VARIANT) are what the file says of the tensor.
     """
 
     __slots__ = (
@@ -102,7 +114,7 @@ class Value:
 
     @property
     def known(self) -> Array | None:
-        """Partly known contents of a short integer scalar or vector: an object array of int and Sym, or None."""
+        """Partly known contents of a short integer scalar or vector: an object array of int and Sym."""
         if self._known is None and self.const is not None and self._trackable():
             self._known = self.array().astype(object)
         return self._known
@@ -139,8 +151,8 @@ class Value:
 class Extra:
     """What a file says of one operation beside its options.
 
-    `intermediates` are values that only its kernel touches (they carry quantization), `mutating` says of each input
-    whether the kernel changes it, `debug_index` counts in the file's debug metadata.
+    `intermediates` are values that only its kernel touches (they carry quantization), `mutating` says of
+    each input whether the kernel changes it, `debug_index` counts in the file's debug metadata.
     """
 
     intermediates: tuple[Value, ...] = ()
@@ -192,7 +204,7 @@ class Node:
 
 
 class Graph:
-    """An ordered list of nodes; list order is execution order. Subgraphs capture nothing: all they read is an input."""
+    """An ordered list of nodes, in execution order. Subgraphs capture nothing: all they read is an input."""
 
     def __init__(self, name: str = "main") -> None:
         self.name = name
@@ -233,7 +245,7 @@ class Graph:
                 user.set_outputs([new if value is old else value for value in user.outputs])
 
     def values(self) -> Iterator[Value]:
-        """Yield every value once: inputs, then operands (constants where first read) and outputs in node order."""
+        """Yield every value once: inputs, operands (constants where first read) and outputs by node."""
         seen: set[int] = set()
         for group in (
             self.inputs,
@@ -246,12 +258,13 @@ class Graph:
                     yield value
 
     def __repr__(self) -> str:
-        return f"<graph {self.name}: {len(self.inputs)} inputs, {len(self.nodes)} nodes, {len(self.outputs)} outputs>"
+        inputs, nodes, outputs = len(self.inputs), len(self.nodes), len(self.outputs)
+        return f"<graph {self.name}: {inputs} inputs, {nodes} nodes, {outputs} outputs>"
 
 
 @dataclass
 class Signature:
-    """The user's view of a graph: names of its inputs and outputs, in the order of `graph.inputs` and `.outputs`."""
+    """The user's view of a graph: the names of `graph.inputs` and of `graph.outputs`, in their order."""
 
     graph: Graph
     inputs: list[str]
@@ -262,9 +275,9 @@ class Signature:
 class Model:
     """Signatures over graphs, the graph that initialises variables, and what else the file carries.
 
-    `signatures` maps key -> Signature, in order. `graphs` are entry graphs without a signature (an older file has one).
-    `metadata` maps name -> bytes. `description` and `tail` (bytes behind the FlatBuffer, e.g. a zip) are carried through.
-    `notes` are sentences for the user: what the source holds and the model does not.
+    `signatures` maps key -> Signature, in order. `graphs` are entry graphs without a signature (an older
+    file has one). `metadata` maps name -> bytes. `description` and `tail` (bytes behind the FlatBuffer, such
+    as a zip) are carried through. `notes` tell the user what the source holds and the model does not.
     """
 
     signatures: dict[str, Signature] = field(default_factory=dict)
@@ -281,7 +294,7 @@ class Model:
         return list({id(graph): graph for graph in ordered}.values())
 
     def all_graphs(self) -> Iterator[Graph]:
-        """Yield every graph once: entries, the init graph, and the subgraphs of their nodes in order of first use."""
+        """Yield every graph once: entries and the init graph, each followed by its subgraphs by first use."""
         seen: set[int] = set()
         for entry in [*self.entries(), *([] if self.init is None else [self.init])]:
             for graph in walk(entry):
@@ -303,12 +316,6 @@ def _walk(graph: Graph, seen: set[int]) -> Iterator[Graph]:
     for node in graph.nodes:
         for _, subgraph in node.op.graphs():
             yield from _walk(subgraph, seen)
-
-
-def quantized(value: Value, quant: Quant | None) -> Value:
-    """Set the quantization of a value in place and return it."""
-    value.type = TensorType(value.type.dtype, value.type.shape, quant)
-    return value
 
 
 def constant(array: Any, name: str = "", quant: Quant | None = None) -> Value:

@@ -1,4 +1,4 @@
-"""The operation: one immutable dataclass per TFLite builtin, whose fields are the options table of the schema."""
+"""The operation: one immutable dataclass per TFLite builtin; its fields are the schema's options table."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import FrozenInstanceError, dataclass, field, fields
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, TypeVar
-
-import numpy as np
 
 from litecast.ir.types import DType, TensorType
 
@@ -53,11 +51,11 @@ def operation(cls: Class) -> Class:
 class Op:
     """An operation without its operands. Subclasses state, next to the fields, all that Litecast knows of it.
 
-    Class keywords: `code` (BuiltinOperator) and `options` (name of the options table in the schema, None: no table).
+    Class keywords: `code` (BuiltinOperator) and `options` (the options table's name in the schema, if any).
 
-    A field with metadata `UNWRITTEN` is not in the options table: it is what `infer` cannot derive of the last
-    output's TensorType (its `dtype`, its `quant`, or, in a field named `type`, all of it). The reader of a file
-    takes it from the tensor, the writer leaves it out.
+    A field with metadata `UNWRITTEN` is not in the options table: it is what `infer` cannot derive of the
+    last output's TensorType (its `dtype`, its `quant`, or, in a field named `type`, all of it). The reader
+    of a file takes it from the tensor, the writer leaves it out.
 
     Class variables:
         effect: pure operations fold, merge and disappear; `read` and `write` keep their order. One that holds
@@ -67,8 +65,8 @@ class Op:
         tracked: `eval` also works on partly known shape vectors (object arrays of int and Sym).
         movement: `eval` returns numpy views, so folding costs no memory.
         kernels: element types of the first operand that LiteRT's CPU kernel accepts; None: not restricted.
-        quantized: those of `kernels` that only quantized tensors may have: without scales the kernel gives garbage,
-            or divides by a scale of zero, which ends the process (measured with LiteRT 2.3).
+        quantized: those of `kernels` that only quantized tensors may have: without scales the kernel gives
+            garbage, or divides by a scale of zero, which ends the process (measured with LiteRT 2.3).
         max_rank: the highest rank of the operand that the kernel, or the default delegate before it, takes.
         eval: numpy semantics, or None where folding runs the operation in LiteRT.
     """
@@ -107,7 +105,8 @@ class Op:
         return hash((type(self), *self.__dict__.values()))
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.__dict__.items())})"
+        fields_shown = ", ".join(f"{name}={value!r}" for name, value in self.__dict__.items())
+        return f"{type(self).__name__}({fields_shown})"
 
     @property
     def name(self) -> str:
@@ -117,13 +116,13 @@ class Op:
     def infer(self, *inputs: Any) -> Inferred:
         """Return the output types from the operands (`Value`, or None for an absent optional one).
 
-        Raises ValueError where the operands do not fit. Operands are Values, not types, because a reshape or a
-        reduction needs their contents (`Value.known`).
+        Raises ValueError where the operands do not fit. Operands are Values, not types, because a reshape
+        or a reduction needs their contents (`Value.known`).
         """
         raise NotImplementedError(f"{self.name}.infer")
 
     def known(self, *inputs: Any) -> Array | None:
-        """Return the partly known contents of the output (object array of int and Sym), None where not known."""
+        """Return the partly known contents of the output (object array of int and Sym), None: not known."""
         if not self.tracked or any(x is not None and x.known is None for x in inputs):
             return None
         return self.eval(*(None if x is None else x.known for x in inputs))
@@ -151,10 +150,3 @@ class Op:
 def _graph_fields(kind: Any) -> tuple[str, ...]:
     """Return the names of the fields that an operation's class declares to be graphs."""
     return tuple(field.name for field in fields(kind) if str(field.type) == "Graph")
-
-
-def as_array(known: Any) -> Array:
-    """Return a partly known vector as an object array (helper of `known` implementations)."""
-    result = np.empty(len(known), object)
-    result[:] = known
-    return result

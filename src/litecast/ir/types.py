@@ -71,7 +71,7 @@ class DType(IntEnum):
 
     @property
     def numpy(self) -> np.dtype[Any]:
-        """The numpy dtype of the values (STRING: object, holding bytes); TypeError for RESOURCE and VARIANT."""
+        """The numpy dtype of the values (STRING: object, of bytes); TypeError for RESOURCE and VARIANT."""
         try:
             return _TO_NUMPY[self]
         except KeyError:
@@ -126,7 +126,7 @@ _TABLE: tuple[tuple[DType, Any, int, str], ...] = (
     (DType.COMPLEX128, np.complex128, 128, "c128"),
     (DType.STRING, np.object_, 0, "str"),
 )
-_TO_NUMPY = {dtype: np.dtype(kind) for dtype, kind, _, _ in _TABLE}
+_TO_NUMPY: dict[DType, np.dtype[Any]] = {dtype: np.dtype(kind) for dtype, kind, _, _ in _TABLE}
 _FROM_NUMPY = {kind: dtype for dtype, kind in _TO_NUMPY.items()}
 _BITS = {dtype: bits for dtype, _, bits, _ in _TABLE}
 _SHORT = {dtype: short for dtype, _, _, short in _TABLE} | {
@@ -139,9 +139,9 @@ _INTEGERS = frozenset(dtype for dtype, _, _, short in _TABLE if short[0] in "iu"
 
 @dataclass(frozen=True)
 class Sym:
-    """An unknown dimension: an integer times a product of named unknowns, so that n*7 is the same Sym each time.
+    """An unknown dimension: an integer times a product of named unknowns; n*7 is the same Sym each time.
 
-    That monomial form is all the algebra there is; any other arithmetic gives a fresh name made of its operands.
+    That monomial is all the algebra there is; other arithmetic gives a fresh name made of its operands.
     """
 
     names: tuple[str, ...]
@@ -189,7 +189,7 @@ class Sym:
         return _derived(self, "+", other)
 
     def __radd__(self, other: Any) -> Dim:
-        return self + other
+        return self.__add__(other)
 
     def __sub__(self, other: Any) -> Dim:
         if isinstance(other, (int, np.integer)) and other == 0:
@@ -242,8 +242,8 @@ def same_dim(left: Dim, right: Dim) -> bool | None:
 def broadcast(*shapes: Sequence[Dim]) -> Shape:
     """Return the numpy broadcast of shapes; ValueError where they cannot broadcast.
 
-    An unknown dimension beside a known one other than 1 becomes the known one; two different unknowns give a fresh
-    unknown named after both.
+    An unknown dimension beside a known one other than 1 becomes the known one; two different unknowns give
+    a fresh unknown named after both.
     """
     rank = max((len(shape) for shape in shapes), default=0)
     padded = [(1,) * (rank - len(shape)) + tuple(shape) for shape in shapes]

@@ -1,4 +1,4 @@
-"""What no rule recognised and no kernel computes is expanded into builtins, and what a kernel gets wrong avoided."""
+"""Expand into builtins what no rule recognised and no kernel computes; avoid what a kernel gets wrong."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ LEGALIZE: tuple[Rule, ...] = (expand_erf, expand_erfc)
 def protect_loop_state(model: Model, run: Runner | None = None) -> Applied:
     """Copy every loop variable that the body hands on at a later place.
 
-    The runtime writes the results over the inputs in order (kernels/while.cc), so the body would hand on the next
-    value. A RESHAPE to the same shape copies. Nothing that drops such a reshape may run after this.
+    The runtime writes the results over the inputs in order (kernels/while.cc), so the body would hand on the
+    next value. A RESHAPE to the same shape copies. Nothing that drops such a reshape may run after this.
     """
     applied = Applied()
     bodies = {
