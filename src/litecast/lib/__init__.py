@@ -1,0 +1,1 @@
+"""Macros on values shared by frontends and rules: each appends operations through a Builder."""

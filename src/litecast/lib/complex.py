@@ -1,6 +1,6 @@
 """Complex tensors as pairs of real ones, because LiteRT computes next to nothing on complex element types.
 
-A pair lowers the operations applied to it itself, so importers and macros written for real tensors serve it too.
+A pair lowers the operations applied to it, so importers and macros written for real tensors serve it too.
 """
 
 from __future__ import annotations
@@ -152,7 +152,8 @@ def _partwise(b: Builder, op: Op, operands: Sequence[Any]) -> Any:
     """Apply a linear or data movement operation to both parts; operands that are not complex go to both."""
     pairs = [as_complex(b, x) if getattr(x, "dtype", None) is DType.COMPLEX64 else x for x in operands]
     given = [x for x in pairs if isinstance(x, Complex)]
-    re = im = None
+    re: Any = None
+    im: Any = None
     if any(x._re is not None for x in given):
         re = b(op, *(x.re(b) if isinstance(x, Complex) else x for x in pairs))
     if any(x._im is not None for x in given):
@@ -233,7 +234,7 @@ _PARTWISE = frozenset({
     ops.Pad, ops.PadV2, ops.MirrorPad, ops.Tile, ops.BroadcastTo, ops.Concatenation, ops.Pack, ops.Unpack,
     ops.Gather, ops.GatherNd, ops.ScatterNd, ops.ReverseV2, ops.DynamicUpdateSlice, ops.Split, ops.SplitV,
 })  # fmt: skip
-"""Operations that are the same on the real and on the imaginary part (none of them with a fused activation)."""
+"""Operations that are the same on the real and on the imaginary part (without a fused activation)."""
 _LOWERINGS: dict[type[Op], Callable[..., Any]] = {
     ops.Add: lambda b, x, y: _add(b, ops.Add(), x, y),
     ops.Sub: lambda b, x, y: _add(b, ops.Sub(), x, y),

@@ -1,12 +1,12 @@
 """Loops and branches: Python functions traced into subgraphs that capture nothing.
 
-State is made of values: a TensorList or complex pair is its leaves, any other Python object passes through unchanged.
+State is made of values: a TensorList or a complex pair is its leaves, any other Python object passes through.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from litecast.errors import Unsupported, UnsupportedError
 from litecast.ir.builder import Builder
@@ -18,6 +18,7 @@ from litecast.ops import If, While
 __all__ = ["branch", "while_loop"]
 
 Traced = Callable[..., Sequence[Any]]
+Item = TypeVar("Item")
 ROUNDS = 8
 """Traces after which the types of a loop's state must have settled."""
 
@@ -25,48 +26,47 @@ ROUNDS = 8
 def while_loop(b: Builder, state: Sequence[Any], cond: Traced, body: Traced) -> list[Any]:
     """Return the state after `while cond(*state): state = body(*state)`.
 
-    `cond` and `body` are called as `cond(inner_builder, *state)`, several times: a loop is traced until the types of its
-    state settle (a dimension that changes becomes a fresh unknown). Constants that the body hands on unchanged become
-    constants of the body; lists become stacked tensors.
+    `cond` and `body` are called as `cond(inner_builder, *state)`, several times: a loop is traced until the
+    types of its state settle (a dimension that changes becomes a fresh unknown). Constants that the body
+    hands on unchanged become constants of the body; lists become stacked tensors.
     """
     if _runs_once(b, state, cond, body):
         return list(body(b, *state))
     state = _materialize(b, _peeled(b, state, cond, body), body)
-    leaves, types = _leaves(state), [leaf.type for leaf in _leaves(state)]
-    for _ in range(ROUNDS):
-        inner, results = _trace(b, "body", types, state, body, {})
-        _same_structure(state, results)
-        outputs = _leaves(results)
-        joined = [
-            _join(b, index, type, out.type)
-            for index, (type, out) in enumerate(zip(types, outputs, strict=True))
-        ]
-        if joined == types:
-            break
-        types = joined
-    else:
-        raise UnsupportedError(Unsupported("While", "the shapes of the loop's state do not settle"))
-    invariant = [out is argument for out, argument in zip(outputs, inner.graph.inputs, strict=True)]
-    constants = {
-        index: leaf
-        for index, (leaf, same) in enumerate(zip(leaves, invariant, strict=True))
-        if same and leaf.is_const
-    }
-    operands = [leaf for index, leaf in enumerate(leaves) if index not in constants]
+    types, handed_on = _settle(b, state, body)
+    leaves = _leaves(state)
+    constants = {index: leaf for index, leaf in enumerate(leaves) if handed_on[index] and leaf.is_const}
     inner, results = _trace(b, "body", types, state, body, constants)
-    inner.graph.set_outputs(value for index, value in enumerate(_leaves(results)) if index not in constants)
+    inner.graph.set_outputs(_without(_leaves(results), constants))
     test, verdict = _trace(b, "cond", types, state, cond, constants)
     test.graph.set_outputs(verdict)
     if verdict[0].is_const and not verdict[0].array():
         return list(state)
-    outputs = list(b(While(cond_subgraph_index=test.graph, body_subgraph_index=inner.graph), *operands))
-    final = [leaf if index in constants else outputs.pop(0) for index, leaf in enumerate(leaves)]
-    kept = [leaf if same else out for leaf, same, out in zip(leaves, invariant, final, strict=True)]
-    return _rebuild(state, kept)
+    loop = While(cond_subgraph_index=test.graph, body_subgraph_index=inner.graph)
+    outputs = iter(b(loop, *_without(leaves, constants)))
+    final = [leaf if index in constants else next(outputs) for index, leaf in enumerate(leaves)]
+    return _rebuild(
+        state, [leaf if same else out for leaf, same, out in zip(leaves, handed_on, final, strict=True)]
+    )
+
+
+def _settle(b: Builder, state: Sequence[Any], body: Traced) -> tuple[list[TensorType], list[bool]]:
+    """Return the types of the leaves in every turn, and whether the body hands each leaf on unchanged."""
+    types = [leaf.type for leaf in _leaves(state)]
+    for _ in range(ROUNDS):
+        inner, results = _trace(b, "body", types, state, body, {})
+        _same_structure(state, results)
+        outputs = _leaves(results)
+        pairs = zip(types, (out.type for out in outputs), strict=True)
+        joined = [_join(b, index, *pair) for index, pair in enumerate(pairs)]
+        if joined == types:
+            return types, [out is arg for out, arg in zip(outputs, inner.graph.inputs, strict=True)]
+        types = joined
+    raise UnsupportedError(Unsupported("While", "the shapes of the loop's state do not settle"))
 
 
 def _runs_once(b: Builder, state: Sequence[Any], cond: Traced, body: Traced) -> bool:
-    """Whether constants alone decide that the body runs exactly once (a recurrent layer on a single time step)."""
+    """Whether constants alone decide that the body runs exactly once (a recurrent layer on one time step)."""
     probe = b.subgraph("probe", [])
     once = _holds(probe, cond, state) is True and _holds(probe, cond, body(probe, *state)) is False
     _discard(probe)
@@ -80,7 +80,7 @@ def _holds(b: Builder, cond: Traced, state: Sequence[Any]) -> bool | None:
 
 
 def _peeled(b: Builder, state: Sequence[Any], cond: Traced, body: Traced) -> Sequence[Any]:
-    """Return the state after one turn where a list starts empty: the runtime's loops refuse tensors of no element."""
+    """Return the state after one turn where a list starts empty: the runtime's loops take no empty tensor."""
     if not any(isinstance(item, TensorList) and item.items == () for item in state):
         return state
     probe = b.subgraph("probe", [])
@@ -106,7 +106,7 @@ def _discard(b: Builder) -> None:
 def branch(
     b: Builder, predicate: Value, then: Traced, otherwise: Traced, operands: Sequence[Any]
 ) -> list[Any]:
-    """Return `then(*operands) if predicate else otherwise(*operands)`; a constant predicate (scalar) is decided now."""
+    """Return `then(*operands) if predicate else otherwise(*operands)`; decided now where it is constant."""
     if predicate.is_const:
         return list((then if predicate.array() else otherwise)(b, *operands))
     operands = [_stacked(b, operand) for operand in operands]
@@ -119,9 +119,8 @@ def branch(
     _same_structure(taken, other)
     yes.graph.set_outputs(_leaves(taken))
     no.graph.set_outputs(_leaves(other))
-    inputs = [leaf for index, leaf in enumerate(leaves) if index not in constants]
-    node = b(If(then_subgraph_index=yes.graph, else_subgraph_index=no.graph), predicate, *inputs)
-    return _rebuild(taken, list(node))
+    choice = If(then_subgraph_index=yes.graph, else_subgraph_index=no.graph)
+    return _rebuild(taken, b(choice, predicate, *_without(leaves, constants)))
 
 
 def _trace(
@@ -132,16 +131,18 @@ def _trace(
     function: Traced,
     constants: dict[int, Value],
 ) -> tuple[Builder, list[Any]]:
-    """Trace `function` on the state into a new subgraph whose inputs are the leaves that are not `constants`."""
-    inner = b.subgraph(f"{b.loc.name}_{name}" if b.loc.name else name, [
-        type for index, type in enumerate(types) if index not in constants
-    ])  # fmt: skip
+    """Trace `function` on the state into a subgraph whose inputs are the leaves that are not `constants`."""
+    inner = b.subgraph(f"{b.loc.name}_{name}" if b.loc.name else name, _without(types, constants))
     arguments = iter(inner.graph.inputs)
     leaves = [
         inner.const(constants[index].const, constants[index].name) if index in constants else next(arguments)
         for index in range(len(types))
     ]
     return inner, list(function(inner, *_rebuild(state, leaves)))
+
+
+def _without(items: Sequence[Item], constants: dict[int, Value]) -> list[Item]:
+    return [item for index, item in enumerate(items) if index not in constants]
 
 
 def _leaves(state: Sequence[Any]) -> list[Value]:
@@ -174,7 +175,7 @@ def _stacked(b: Builder, item: Any) -> Any:
 
 
 def _materialize(b: Builder, state: Sequence[Any], body: Traced) -> list[Any]:
-    """Return the state with every list stacked; what the body writes into a list shows the shape of its elements."""
+    """Return the state with every list stacked; what the body writes shows the shape of its elements."""
     if any(isinstance(item, TensorList) and item.empty and item.element is None for item in state):
         state = _seen(b, state, body)
     return [_stacked(b, item) for item in state]

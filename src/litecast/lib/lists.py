@@ -1,10 +1,9 @@
-"""TensorLists: Python objects of elements outside loops, one stacked tensor where a loop or a branch needs a value."""
+"""TensorLists: Python objects of elements; one stacked tensor where a loop or a branch needs a value."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from litecast.ir.builder import Builder
 from litecast.ir.graph import Value
 from litecast.ir.types import Dim, DType, TensorType
 from litecast.lib import array
-from litecast.ops import Add, DynamicUpdateSlice, Fill, Gather, Maximum, ScatterNd, SelectV2, Sub
+from litecast.ops import Add, DynamicUpdateSlice, Fill, Gather, Maximum, Range, ScatterNd, SelectV2, Sub
 
 __all__ = ["TensorList"]
 
@@ -22,9 +21,10 @@ __all__ = ["TensorList"]
 class TensorList:
     """An immutable list of tensors of one element type.
 
-    It is in one of three states: `items` (a Python tuple; None: an element not written yet, which reads as zeros),
-    `stacked` (a value [length, *element]), or reserved: neither, a `length` that only the runtime knows. `declared` is
-    the element shape that the source states (None: unknown dimension), `element` the one seen in use.
+    It is in one of three states: `items` (a Python tuple; None: an element not written yet, which reads as
+    zeros), `stacked` (a value [length, *element]), or reserved: neither, a `length` that only the runtime
+    knows. `declared` is the element shape that the source states (None: unknown dimension), `element` the one
+    seen in use.
     """
 
     dtype: DType
@@ -34,7 +34,7 @@ class TensorList:
     length: Value | None = None
     element: TensorType | None = None
 
-    # -- making ---------------------------------------------------------------------------------------------------
+    # -- making ----------------------------------------------------------------------------------------------
 
     @classmethod
     def reserve(cls, dtype: DType, declared: tuple[int | None, ...] | None, length: Value) -> TensorList:
@@ -48,7 +48,7 @@ class TensorList:
         """Return the list of the slices of a tensor along axis 0."""
         return cls(stacked.dtype, stacked=stacked, element=TensorType(stacked.dtype, stacked.shape[1:]))
 
-    # -- using ----------------------------------------------------------------------------------------------------
+    # -- using -----------------------------------------------------------------------------------------------
 
     @property
     def empty(self) -> bool:
@@ -104,32 +104,36 @@ class TensorList:
             last = self.items[-1]
             return replace(self, items=self.items[:-1]), self._zero(b) if last is None else last
         stacked = self.stack(b)
-        length = b.dim(stacked.shape[0])
-        last_index = b(Sub(), length, np.int32(1))
-        rest = array.gather(b, stacked, _range(b, last_index), 0)
+        last_index = b(Sub(), b.dim(stacked.shape[0]), np.int32(1))
+        rest = array.gather(b, stacked, b(Range(), np.int32(0), last_index, np.int32(1)), 0)
         return TensorList.of(rest), b(Gather(axis=0), stacked, last_index)
 
     def stack(self, b: Builder) -> Value:
         """Return the elements stacked along a new axis 0; elements not written are zeros."""
         if self.stacked is not None:
             return self.stacked
-        if self.items is not None and not self.empty:
-            return array.pack(b, [self._zero(b) if item is None else item for item in self.items], 0)
-        if self.items is not None:
+        if self.items is not None and self.empty:
             return self._zeros(b, [len(self.items), *self._element_dims()])
-        result: Value = b(Fill(), self._shape(b), self._scalar(b))
+        result: Value
+        if self.items is not None:
+            result = array.pack(b, self._elements(b, self.items), 0)
+        else:
+            result = b(Fill(), self._shape(b), self._scalar(b))
         return result
 
     def concat(self, b: Builder) -> Value:
         """Return the elements concatenated along their axis 0."""
         if self.items is not None:
-            return array.concat(b, [self._zero(b) if item is None else item for item in self.items], 0)
+            joined: Value = array.concat(b, self._elements(b, self.items), 0)
+            return joined
         stacked = self.stack(b)
-        return array.reshape(b, stacked, (-1, *stacked.shape[2:]))
+        result: Value = array.reshape(b, stacked, (-1, *stacked.shape[2:]))
+        return result
 
     def gather(self, b: Builder, indices: Value) -> Value:
         """Return the elements at `indices` (INT32 vector), stacked."""
-        return array.gather(b, self.stack(b), indices, 0)
+        result: Value = array.gather(b, self.stack(b), indices, 0)
+        return result
 
     def scatter(self, b: Builder, indices: Value, items: Value) -> TensorList:
         """Return the list with `items[i]` written at `indices[i]` (unique INT32 indices)."""
@@ -145,7 +149,7 @@ class TensorList:
         return TensorList.of(b(SelectV2(), array.cast(b, mask, DType.BOOL), written, stacked))
 
     def resize(self, b: Builder, length: Value) -> TensorList:
-        """Return the list cut or extended with elements not written; UnsupportedError where sizes are not constant."""
+        """Return the list cut or extended with elements not written; UnsupportedError for unknown sizes."""
         if self.items is None or not length.is_const:
             raise UnsupportedError(
                 Unsupported("TensorListResize", "the list or its new size is only known at run time")
@@ -157,7 +161,7 @@ class TensorList:
         """Return the list knowing the type of its elements."""
         return self if self.element is not None else replace(self, element=element)
 
-    # -- as values ------------------------------------------------------------------------------------------------
+    # -- as values -------------------------------------------------------------------------------------------
 
     def leaves(self) -> tuple[Value, ...]:
         """Return the values that hold the list; only a stacked list has one."""
@@ -171,7 +175,7 @@ class TensorList:
         """Return the same list held by other values."""
         return TensorList.of(leaves[0])
 
-    # -- zeros ----------------------------------------------------------------------------------------------------
+    # -- zeros -----------------------------------------------------------------------------------------------
 
     def _element_dims(self) -> Sequence[Dim]:
         if self.element is not None and self.element.shape is not None:
@@ -187,15 +191,12 @@ class TensorList:
     def _scalar(self, b: Builder) -> Value:
         return b.const(np.zeros((), self.dtype.numpy))
 
+    def _elements(self, b: Builder, items: Sequence[Value | None]) -> list[Value]:
+        return [self._zero(b) if item is None else item for item in items]
+
     def _zero(self, b: Builder) -> Value:
         return self._zeros(b, self._element_dims())
 
     def _zeros(self, b: Builder, dims: Sequence[Dim]) -> Value:
         result: Value = b(Fill(), b.dims(dims), self._scalar(b))
         return result
-
-
-def _range(b: Builder, stop: Value) -> Any:
-    from litecast.ops import Range
-
-    return b(Range(), np.int32(0), stop, np.int32(1))

@@ -1,7 +1,7 @@
 """Discrete Fourier transforms on real values and complex pairs, along the last axis.
 
-One primitive, the transform of a real signal, carries all: the builtin RFFT2D for power-of-two lengths, a constant DFT
-matrix for the others (up to DIRECT points at once, longer ones split by their factors).
+One primitive, the transform of a real signal, carries all: the builtin RFFT2D for power-of-two lengths, a
+constant DFT matrix for the others, of at most DIRECT points.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from litecast.lib import array
 from litecast.lib.complex import Complex, conj
 from litecast.ops import Add, FullyConnected, Imag, Mul, Neg, Real, Rfft2d, Sub
 
-__all__ = ["fft", "ifft", "irfft", "rfft"]
+__all__ = ["fft", "fit", "ifft", "irfft", "rfft"]
 
 DIRECT = 2048
 """The longest transform that one constant matrix does (a matrix of n * (n + 2) floats)."""
 
 
 def rfft(b: Builder, x: Value, length: int) -> Complex:
-    """Return the `length // 2 + 1` non-negative frequencies of real signals [..., n], cut or padded to `length`."""
+    """Return the `length // 2 + 1` non-negative frequencies of signals [..., n] fitted to `length`."""
     x = fit(b, x, length)
     if length & (length - 1) == 0 and length > 1:
         return _rfft_builtin(b, x, length)
@@ -52,11 +52,12 @@ def irfft(b: Builder, x: Complex, length: int) -> Value:
     even = _extend(b, re, inner, negative=False)
     odd = _extend(b, _zero_ends(b, im, length), inner, negative=True)
     cosines, sines = rfft(b, even, length).re(b), rfft(b, odd, length).im(b)
-    front = b(Mul(), b(Add(), cosines, sines), np.float32(1 / length))
+    front: Value = b(Mul(), b(Add(), cosines, sines), np.float32(1 / length))
     if inner == 0:
         return front
     back = b(Mul(), b(Sub(), cosines, sines), np.float32(1 / length))
-    return array.concat(b, [front, array.reverse(b, _middle(b, back, inner), [-1])], -1)
+    result: Value = array.concat(b, [front, array.reverse(b, _middle(b, back, inner), [-1])], -1)
+    return result
 
 
 def fft(b: Builder, x: Complex) -> Complex:
@@ -91,11 +92,12 @@ def static_length(x: Value) -> int:
 def fit(b: Builder, x: Value, length: int) -> Value:
     """Cut the last axis to `length` or pad it with zeros."""
     size = static_length(x)
+    fitted: Value = x
     if size > length:
-        return array.slice(b, x, [0] * x.rank, [*([-1] * (x.rank - 1)), length])
-    if size < length:
-        return array.pad(b, x, [(0, 0)] * (x.rank - 1) + [(0, length - size)])
-    return x
+        fitted = array.slice(b, x, [0] * x.rank, [*([-1] * (x.rank - 1)), length])
+    elif size < length:
+        fitted = array.pad(b, x, [(0, 0)] * (x.rank - 1) + [(0, length - size)])
+    return fitted
 
 
 def _rfft_builtin(b: Builder, x: Value, length: int) -> Complex:
@@ -118,7 +120,8 @@ def _dft_matrix(length: int) -> np.ndarray:
 
 def _middle(b: Builder, x: Value, count: int) -> Value:
     """Return the `count` frequencies that follow the first."""
-    return array.slice(b, x, [*([0] * (x.rank - 1)), 1], [*([-1] * (x.rank - 1)), count])
+    result: Value = array.slice(b, x, [*([0] * (x.rank - 1)), 1], [*([-1] * (x.rank - 1)), count])
+    return result
 
 
 def _extend(b: Builder, x: Value, inner: int, *, negative: bool) -> Value:
@@ -126,7 +129,8 @@ def _extend(b: Builder, x: Value, inner: int, *, negative: bool) -> Value:
     if inner == 0:
         return x
     mirror = array.reverse(b, _middle(b, x, inner), [-1])
-    return array.concat(b, [x, b(Neg(), mirror) if negative else mirror], -1)
+    result: Value = array.concat(b, [x, b(Neg(), mirror) if negative else mirror], -1)
+    return result
 
 
 def _zero_ends(b: Builder, im: Value, length: int) -> Value:
