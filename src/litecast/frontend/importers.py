@@ -1,7 +1,7 @@
 """The importer table: a function per source operation, whose signature is the contract with the source.
 
-Positional parameters after `b` are the operation's inputs, keyword parameters its attributes. An attribute that an
-importer neither names nor the table calls harmless is an error, so nothing is ignored silently.
+Positional parameters after `b` are the operation's inputs, keyword parameters its attributes. An attribute
+that the importer does not name and the table does not call harmless is an error: nothing is ignored silently.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ class Importer:
         decode: Callable[[Any], Any],
         context: Mapping[str, Any],
     ) -> Any:
-        """Call the importer with the attributes that it names, decoded, and the parts of `context` that it asks for.
+        """Call the importer with the attributes that it names, decoded, and what it asks of `context`.
 
-        Raises UnsupportedError for an attribute that is neither named nor harmless nor private (leading underscore).
+        Raises UnsupportedError for an attribute that is neither named nor harmless nor private (`_name`).
         """
         if self._attributes is None:
             self._read_signature(context)
@@ -70,7 +70,7 @@ class Importer:
 class Importers:
     """A table of importers: `@table("Conv2D")` registers one, `table.find(name)` looks it up.
 
-    `harmless` are attributes that never change a result (element types that the operands show, scheduling hints).
+    `harmless` attributes never change a result: element types that the operands show, scheduling hints.
     """
 
     def __init__(self, harmless: Iterable[str] = ()) -> None:

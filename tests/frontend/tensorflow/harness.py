@@ -16,9 +16,9 @@ import pytest
 
 from litecast.errors import UnsupportedError
 from litecast.frontend.tensorflow import ops as importers  # noqa: F401  (fills the table)
-from litecast.frontend.tensorflow.attributes import dtype_of
+from litecast.frontend.tensorflow.attributes import dtype_of, fresh_types
 from litecast.frontend.tensorflow.proto import GraphDef, MetaGraphDef
-from litecast.frontend.tensorflow.tracer import Frame, Tracer, fresh_types, node_name
+from litecast.frontend.tensorflow.tracer import Frame, Tracer, node_name
 from litecast.ir.builder import Builder
 from litecast.ir.graph import Graph, Model, Signature
 from litecast.ir.verify import verify

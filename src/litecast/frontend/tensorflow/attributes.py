@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +10,7 @@ from litecast.errors import Unsupported, UnsupportedError
 from litecast.frontend.tensorflow.saved_model import tensor_from_proto
 from litecast.ir.types import DType, Sym, TensorType
 
-__all__ = ["Attributes", "FunctionRef", "arity", "defaults_of", "dtype_of"]
+__all__ = ["Attributes", "FunctionRef", "arity", "defaults_of", "dtype_of", "fresh_types", "shape_of"]
 
 _DTYPES = {
     1: DType.FLOAT32, 2: DType.FLOAT64, 3: DType.INT32, 4: DType.UINT8, 5: DType.INT16, 6: DType.INT8,
@@ -42,6 +42,14 @@ def shape_of(proto: Any) -> tuple[int | None, ...] | None:
     return tuple(None if dim.size < 0 else int(dim.size) for dim in proto.dim)
 
 
+def fresh_types(name: str, shape: Sequence[int | None] | None, dtype: DType) -> TensorType:
+    """Return a type whose unknown dimensions (None) are Syms named after the tensor and the axis."""
+    if shape is None:
+        return TensorType(dtype, None)
+    dims = tuple(Sym(f"{name}_{axis}") if dim is None else int(dim) for axis, dim in enumerate(shape))
+    return TensorType(dtype, dims)
+
+
 @dataclass(frozen=True)
 class FunctionRef:
     """A function of the library and the attributes that it is instantiated with."""
@@ -51,7 +59,7 @@ class FunctionRef:
 
 
 class Attributes(Mapping[str, Any]):
-    """A node's attributes by name, still encoded, with the operation's defaults filled in; `decode` reads one.
+    """A node's attributes by name, still encoded, the operation's defaults filled in; `decode` reads one.
 
     `outer` holds the attributes of the function call that the node is in, which placeholders refer to.
     """
@@ -111,24 +119,18 @@ class Attributes(Mapping[str, Any]):
         return item
 
     def output_types(self) -> list[TensorType]:
-        """Return the types that the node itself states for its outputs (`_output_shapes`, else unknown rank)."""
+        """Return the types that the node states for its outputs (`_output_shapes`, else unknown rank)."""
         shapes = self.value("_output_shapes") if "_output_shapes" in self else []
-        types = []
         if self._definition is None:
             dtypes = [DType.FLOAT32] * max(1, len(shapes))
         else:
             dtypes = [
                 dtype for argument in self._definition.output_arg for dtype in self._argument_types(argument)
             ]
-        for index, dtype in enumerate(dtypes):
-            shape = shapes[index] if index < len(shapes) else None
-            if shape is not None:
-                shape = tuple(
-                    Sym(f"{self._node.name}_{index}_{axis}") if dim is None else dim
-                    for axis, dim in enumerate(shape)
-                )
-            types.append(TensorType(dtype, shape))
-        return types
+        return [
+            fresh_types(f"{self._node.name}_{index}", shapes[index] if index < len(shapes) else None, dtype)
+            for index, dtype in enumerate(dtypes)
+        ]
 
     def _argument_types(self, argument: Any) -> list[DType]:
         if argument.type_list_attr:

@@ -38,7 +38,7 @@ def trace_saved_model(
 ) -> ir.Model:
     """Trace the signatures (default: all) of a SavedModel.
 
-    `shapes` fixes inputs by name (None or -1: still unknown), `batch` dimension 0 of every input where it is unknown.
+    `shapes` fixes inputs by name (None or -1: still unknown), `batch` every unknown dimension 0 of an input.
     Raises UnsupportedError listing all that has no importer, ConvertError for an unknown signature or input.
     """
     chosen, notes = _choose(source, signatures)
@@ -61,8 +61,8 @@ def trace_saved_model(
 def _choose(source: SavedModelSource, wanted: Sequence[str] | None) -> tuple[list[Signature], list[str]]:
     """Return the signatures to trace, and a note on what is left out.
 
-    Keras exports its one function twice, as `serve` and as `serving_default`; like the official converter, keep the
-    latter only, so that a signature runner needs no key.
+    Keras exports its one function twice, as `serve` and as `serving_default`; like the official converter,
+    keep the latter only, so that a signature runner needs no key.
     """
     found = ", ".join(source.signatures) or "none"
     if wanted is None:
@@ -88,7 +88,8 @@ def _check_inputs(signatures: Sequence[Signature], shapes: Mapping[str, Any]) ->
     for name in shapes:
         if name not in names:
             raise ConvertError(
-                f"a shape is given for {name!r}, which is no input; the inputs are: {', '.join(sorted(names))}"
+                f"a shape is given for {name!r}, which is no input; "
+                f"the inputs are: {', '.join(sorted(names))}"
             )
 
 
@@ -134,21 +135,18 @@ def _trace_all(
 
 
 def _entry(source: SavedModelSource, signature: Signature) -> Any:
-    """Return what tells whether two signatures are one: the function behind their wrappers, and their names."""
+    """Return what tells whether two signatures are one: the function behind their wrappers, and names."""
     calls = set()
     for name, spec in signature.outputs.items():
         node = source.nodes.get(node_name(spec.name))
-        wrapper = (
-            None if node is None or "f" not in node.attr else source.functions.get(node.attr["f"].func.name)
-        )
-        inner = [] if wrapper is None else [n for n in wrapper.node_def if "f" in n.attr]
-        if node is None or len(inner) != 1:
+        if node is None or "f" not in node.attr:
             return signature.key
-        call = (
-            inner[0].attr["f"].func.name,
-            tuple(inner[0].input),
-            tuple(node.input[len(signature.inputs) :]),
-        )
+        wrapper = source.functions.get(node.attr["f"].func.name)
+        inner = [] if wrapper is None else [called for called in wrapper.node_def if "f" in called.attr]
+        if wrapper is None or len(inner) != 1:
+            return signature.key
+        captures = tuple(node.input[len(signature.inputs) :])
+        call = (inner[0].attr["f"].func.name, tuple(inner[0].input), captures)
         calls.add((name, spec.name.partition(":")[2], tuple(sorted(wrapper.ret.items())), call))
     return (frozenset(calls), tuple(signature.inputs), tuple(signature.outputs))
 
@@ -180,7 +178,8 @@ def _tensor(spec: TensorSpec, signature: Signature, name: str) -> TensorSpec:
         raise UnsupportedError(
             Unsupported(
                 "composite tensor",
-                f"{name} of signature {signature.key} is a sparse or ragged tensor, which TFLite does not have",
+                f"{name} of signature {signature.key} is a sparse or ragged tensor, "
+                "which TFLite does not have",
                 hint="export a signature over dense tensors",
             )
         )
@@ -246,7 +245,10 @@ def _input_order(source: SavedModelSource, signature: Signature) -> list[str]:
 
 
 def _argument_orders(objects: ObjectGraph) -> list[list[str]]:
-    """Return the tensor names of every function's arguments, in order; the signature wrappers, sorted by name, last."""
+    """Return the tensor names of every function's arguments, in order.
+
+    Signature wrappers, whose arguments are sorted by name, come last.
+    """
     orders = []
     for function in objects.functions():
         for name in function.concrete_functions:
@@ -258,9 +260,7 @@ def _argument_orders(objects: ObjectGraph) -> list[list[str]]:
 def _flatten(structure: Any) -> list[TensorSpec]:
     if isinstance(structure, TensorSpec):
         return [structure]
+    if not isinstance(structure, (dict, list, tuple)):
+        return []
     items = structure.values() if isinstance(structure, dict) else structure
-    return (
-        [spec for item in items for spec in _flatten(item)]
-        if isinstance(structure, (dict, list, tuple))
-        else []
-    )
+    return [spec for item in items for spec in _flatten(item)]

@@ -19,11 +19,11 @@ __all__ = ["Variable", "init_graph"]
 
 
 class Variable:
-    """A variable of the model. `initial` is its value in the checkpoint; `mutable` whether any signature writes it;
-    `reference` whether it is a TensorFlow 1 variable, which is read by being used.
+    """A variable of the model.
 
-    The first write that tracing meets sets `mutable` and asks the tracer to trace again, so that reads met earlier
-    become reads of the resource too.
+    `initial` is its value in the checkpoint; `mutable` whether any signature writes it; `reference` whether
+    it is a TensorFlow 1 variable, which is read by being used. The first write that tracing meets sets
+    `mutable` and asks the tracer to trace again, so that reads met earlier become reads of the resource too.
     """
 
     def __init__(self, tracer: Tracer, name: str, dtype: DType, shape: tuple[int | None, ...] | None) -> None:

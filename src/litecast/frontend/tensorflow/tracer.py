@@ -1,7 +1,8 @@
-"""The GraphDef interpreter: it runs nodes on an environment of Python objects and emits operations through the Builder.
+"""The GraphDef interpreter: runs nodes on an environment of Python objects, emits operations by the Builder.
 
-The environment holds Values, but also variables, tables, TensorLists, complex pairs and functions; only Values reach
-the graph. Nodes run on demand from the outputs and the side effects of a function, in the order of its control edges.
+The environment holds Values, but also variables, tables, TensorLists, complex pairs and functions; only
+Values reach the graph. Nodes run on demand from the outputs and the side effects of a function, in the order
+of its control edges.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from litecast.frontend.tensorflow.functionalize import JOINS, flow_of, guard, ou
 from litecast.frontend.tensorflow.importer import tf
 from litecast.frontend.tensorflow.state import Variable
 from litecast.ir.builder import Builder, Runner
-from litecast.ir.graph import Graph, Loc, Node, Value
-from litecast.ir.types import DType, Sym, TensorType
+from litecast.ir.graph import Loc, Node, Value
+from litecast.ir.types import DType
 from litecast.ops.custom import Opaque
 
-__all__ = ["DROPPED", "Frame", "Function", "Tracer", "node_name"]
+__all__ = ["DROPPED", "Frame", "Function", "Tracer", "as_constant", "as_list", "node_name"]
 
 TAKES_REFERENCE = (
     frozenset({"Assign", "AssignAdd", "AssignSub", "IsVariableInitialized", "RefIdentity"})
@@ -31,10 +32,11 @@ TAKES_REFERENCE = (
     | JOINS
 )
 """TensorFlow 1 operations on the variable itself; any other one reads the variable that it is given."""
+EXPORT_V2 = "export the model with TensorFlow 2 control flow (tf.compat.v1.enable_control_flow_v2())"
 
 
 class Tracer:
-    """Traces GraphDef functions. One Tracer serves one model: it owns the variables and collects what is missing."""
+    """Traces GraphDef functions for one model, whose variables and list of what is missing it owns."""
 
     def __init__(
         self,
@@ -60,7 +62,7 @@ class Tracer:
         self._tainted: dict[int, Any] = {}
         self._defaults: dict[str, dict[str, Any]] = {}
 
-    # -- running nodes ------------------------------------------------------------------------------------------
+    # -- running nodes ---------------------------------------------------------------------------------------
 
     def evaluate(
         self, b: Builder, frame: Frame, references: Sequence[str], effects: Iterable[str] = ()
@@ -161,9 +163,8 @@ class Tracer:
             except Exception as error:
                 if not self.missing:
                     raise _explained(error, loc, node) from error
-                results = self._opaque(
-                    b, node, inputs, attributes
-                )  # what stands in for a missing one does not fit
+                # What stands in for a missing operation does not fit.
+                results = self._opaque(b, node, inputs, attributes)
         if follows or len(self.missing) > known:
             self._tainted.update({id(result): result for result in results})
         _name_results(results, loc, b.nodes[start:])
@@ -189,14 +190,13 @@ class Tracer:
         )
 
     def _opaque(self, b: Builder, node: Any, inputs: Sequence[Any], attributes: Attributes) -> list[Any]:
-        """Stand in for a node that cannot be imported, so that tracing goes on and finds all that is missing."""
+        """Stand in for a node that cannot be imported, so that tracing finds all that is missing."""
         values = [x for x in inputs if isinstance(x, Value)]
-        types = attributes.output_types()
-        outputs = [Value(type) for type in types]
+        outputs = [Value(type) for type in attributes.output_types()]
         b.nodes.append(Node(Opaque(node.op, node.SerializeToString()), values, outputs, b.loc))
-        return list(outputs)
+        return [*outputs]
 
-    # -- functions ----------------------------------------------------------------------------------------------
+    # -- functions -------------------------------------------------------------------------------------------
 
     def call(self, b: Builder, reference: FunctionRef, arguments: Sequence[Any]) -> list[Any]:
         """Trace a library function inline on arguments and return its results."""
@@ -232,8 +232,9 @@ class Tracer:
             raise UnsupportedError(
                 Unsupported(
                     "Switch",
-                    f"variable {variable.name} is written under a decision that nothing merges, so it cannot be ordered",
-                    hint="export the model with TensorFlow 2 control flow (tf.compat.v1.enable_control_flow_v2())",
+                    f"variable {variable.name} is written under a decision that nothing merges, "
+                    "so it cannot be ordered",
+                    hint=EXPORT_V2,
                 )
             )
         self.writes += 1
@@ -298,7 +299,7 @@ def _cycle(node: Any, frame: Frame) -> Unsupported:
         node.op,
         "the graph has a cycle that is no TensorFlow 1 loop as tf.while_loop makes it",
         frame.prefix + node.name,
-        "export the model with TensorFlow 2 control flow (tf.compat.v1.enable_control_flow_v2())",
+        EXPORT_V2,
     )
 
 
@@ -313,19 +314,6 @@ def _name_results(results: Sequence[Any], loc: Loc, nodes: Sequence[Node]) -> No
             for output in emitted.outputs:
                 if id(output) not in named:
                     output.name = f"{loc.name}/{emitted.op.name}"
-
-
-def fresh_types(name: str, shape: Sequence[int | None] | None, dtype: DType) -> TensorType:
-    """Return a type whose unknown dimensions (None) are Syms named after the tensor and the axis."""
-    if shape is None:
-        return TensorType(dtype, None)
-    dims = tuple(Sym(f"{name}_{axis}") if dim is None else int(dim) for axis, dim in enumerate(shape))
-    return TensorType(dtype, dims)
-
-
-def scratch_builder(run: Runner | None) -> Builder:
-    """Return a Builder of a graph that is thrown away (initialisers, whose results are constants)."""
-    return Builder(Graph("init"), run)
 
 
 def as_constant(value: Any, what: str) -> Any:

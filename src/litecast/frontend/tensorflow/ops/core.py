@@ -1,4 +1,4 @@
-"""Importers of constants, identities, calls and branches: the operations that shape a graph rather than compute."""
+"""Importers of constants, identities, calls, branches and loops: they shape a graph rather than compute."""
 
 from __future__ import annotations
 

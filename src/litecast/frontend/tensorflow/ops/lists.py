@@ -14,7 +14,7 @@ from litecast.lib.lists import TensorList
 
 
 def _declared(shape: Value) -> tuple[int | None, ...] | None:
-    """Return an element shape operand as a tuple: None for an unknown rank (a scalar -1), None for unknown dimensions."""
+    """Return an element shape operand: None for an unknown rank (a scalar -1) or an unknown dimension."""
     if shape.known is None or shape.known.ndim == 0:
         return None
     return tuple(None if isinstance(dim, Sym) or dim < 0 else int(dim) for dim in shape.known)

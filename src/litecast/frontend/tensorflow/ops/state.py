@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,21 +17,17 @@ from litecast.ir.types import DType
 from litecast.lib import array, index, scatter
 from litecast.ops import Add, Sub
 
+if TYPE_CHECKING:
+    from litecast.frontend.tensorflow.tracer import Tracer
+
 
 @tf("VarHandleOp", "VariableV2", "Variable", harmless=("debug_name",))
 def var_handle_op(
-    b: Builder,
-    *,
-    tracer: Any,
-    node: Any,
-    op: str,
-    dtype: DType,
-    shape: Any,
-    container: str = "",
-    shared_name: str = "",
-) -> Variable:
+    b: Builder, *, tracer: Tracer, node: Any, op: str, dtype: DType, shape: tuple[int | None, ...] | None,
+    container: str = "", shared_name: str = "",
+) -> Variable:  # fmt: skip
     """A variable of the model, known by its shared name (its node name where it has none)."""
-    variable: Variable = tracer.variable(f"{container}{shared_name or node.name}", dtype, shape)
+    variable = tracer.variable(f"{container}{shared_name or node.name}", dtype, shape)
     variable.reference = op != "VarHandleOp"
     return variable
 
@@ -73,19 +69,22 @@ def var_is_initialized_op(b: Builder, variable: Variable) -> Value:
 @tf("VariableShape")
 def variable_shape(b: Builder, variable: Variable, *, out_type: DType = DType.INT32) -> Value:
     """The shape of a variable."""
-    return array.cast(b, array.shape(b, variable.read(b)), out_type)
+    result: Value = array.cast(b, array.shape(b, variable.read(b)), out_type)
+    return result
 
 
 @tf("ResourceGather", harmless=("dtype",))
 def resource_gather(b: Builder, variable: Variable, indices: Value, *, batch_dims: int = 0) -> Value:
     """Rows of a variable."""
-    return array.gather(b, variable.read(b), indices, batch_dims, batch_dims)
+    result: Value = array.gather(b, variable.read(b), indices, batch_dims, batch_dims)
+    return result
 
 
 @tf("ResourceGatherNd", harmless=("dtype",))
 def resource_gather_nd(b: Builder, variable: Variable, indices: Value) -> Value:
     """Elements of a variable by index tuples."""
-    return index.gather_nd(b, variable.read(b), indices)
+    result: Value = index.gather_nd(b, variable.read(b), indices)
+    return result
 
 
 def _scatter(combine: str, by_rows: bool) -> Callable[..., None]:
@@ -105,8 +104,9 @@ for _kind in ("Update", "Add", "Sub", "Max", "Min"):
 
 @tf("ResourceStridedSliceAssign")
 def resource_strided_slice_assign(
-    b: Builder, variable: Variable, begin: Value, end: Value, strides: Value, x: Value, *, begin_mask: int = 0,
-    end_mask: int = 0, ellipsis_mask: int = 0, new_axis_mask: int = 0, shrink_axis_mask: int = 0
+    b: Builder, variable: Variable, begin: Value, end: Value, strides: Value, x: Value, *,
+    begin_mask: int = 0, end_mask: int = 0, ellipsis_mask: int = 0, new_axis_mask: int = 0,
+    shrink_axis_mask: int = 0,
 ) -> None:  # fmt: skip
     """Write a slice of a variable."""
     masks = index.Masks(begin_mask, end_mask, ellipsis_mask, new_axis_mask, shrink_axis_mask)
@@ -115,7 +115,7 @@ def resource_strided_slice_assign(
 
 @tf("RestoreV2")
 def restore_v2(
-    b: Builder, prefix: Value, names: Value, slices: Value, *, tracer: Any, dtypes: list[DType]
+    b: Builder, prefix: Value, names: Value, slices: Value, *, tracer: Tracer, dtypes: list[DType]
 ) -> list[Value]:
     """Tensors of the checkpoint, by name, as memory-mapped constants."""
     if tracer.checkpoint is None:
@@ -123,6 +123,5 @@ def restore_v2(
             "the graph restores variables but the model has no checkpoint (variables/variables.index)"
         )
     wanted = zip(names.array(), slices.array(), strict=True)
-    return [
-        b.const(tracer.checkpoint.part(name.decode(), part.decode()), name.decode()) for name, part in wanted
-    ]
+    texts = ((name.decode(), part.decode()) for name, part in wanted)
+    return [b.const(tracer.checkpoint.part(name, part), name) for name, part in texts]
