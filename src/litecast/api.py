@@ -6,6 +6,7 @@ import os
 import tempfile
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ __all__ = ["Converted", "convert", "load", "save", "verify"]
 
 Source = str | PathLike[str]
 Progress = Callable[[str], None]
+Phase = Callable[[str], AbstractContextManager[None]]
 UNKNOWN_SIZES = (1, 32, 256)
 """What unknown dimensions are tried as when LiteRT checks a result."""
 
@@ -30,8 +32,9 @@ UNKNOWN_SIZES = (1, 32, 256)
 class Converted:
     """A converted model: a `.tflite` in a temporary file that lives as long as this object, and the report.
 
-    Calling it runs it in LiteRT: `converted(image)` or `converted(image=image)` for a single signature, else with
-    `signature=`. It returns the outputs by name. One interpreter serves all calls, so variables keep their state.
+    Calling it runs it in LiteRT: `converted(image)` or `converted(image=image)` for a single signature, else
+    with `signature=`; it returns the outputs by name. One interpreter serves all calls, so variables keep
+    their state.
     """
 
     def __init__(self, path: Path, report: Report) -> None:
@@ -83,8 +86,8 @@ def load(
 ) -> Model:
     """Read a SavedModel (directory or URL) or a `.tflite` file into the IR, without optimising it.
 
-    `signatures`, `tags`, `shapes` and `batch` apply to SavedModels (see `convert`); ConvertError where a `.tflite`
-    is given any of them. Raises FormatError for what is missing, broken or neither.
+    `signatures`, `tags`, `shapes` and `batch` apply to SavedModels (see `convert`); ConvertError where a
+    `.tflite` is given any of them. Raises FormatError for what is missing, broken or neither.
     """
     if _is_tflite(source):
         if signatures or tags or shapes or batch is not None:
@@ -125,7 +128,7 @@ def convert(
         tags: the tags of the meta graph; None: `serve`, or the only one.
         shapes: shapes of inputs by name, None or -1 for a dimension that stays dynamic.
         batch: size of dimension 0 of every input where it is unknown.
-        reference: an `.npz` of inputs and outputs that the result is compared with; a mismatch raises VerificationError.
+        reference: an `.npz` of inputs and outputs to compare with; VerificationError on a mismatch.
         tolerance: relative error (max|a-b| / max|reference|) that the comparison allows.
         conversion_metadata: write the `CONVERSION_METADATA` entry.
         progress: called with the name of each phase as it starts.
@@ -136,7 +139,7 @@ def convert(
     report = Report(source=fspath(source))
     started = progress or (lambda phase: None)
 
-    def phase(name: str) -> Any:
+    def phase(name: str) -> AbstractContextManager[None]:
         started(name)
         return report.phase(name)
 
@@ -160,7 +163,7 @@ def convert(
     return converted
 
 
-def _optimise(model: Model, report: Report, phase: Callable[[str], Any]) -> None:
+def _optimise(model: Model, report: Report, phase: Phase) -> None:
     from litecast.ir.verify import verify as verify_ir
     from litecast.passes import optimize
     from litecast.tflite.runtime import evaluate
@@ -174,9 +177,7 @@ def _optimise(model: Model, report: Report, phase: Callable[[str], Any]) -> None
     report.weights = weight_bytes(model)
 
 
-def _write(
-    model: Model, path: Path, report: Report, phase: Callable[[str], Any], conversion_metadata: bool
-) -> None:
+def _write(model: Model, path: Path, report: Report, phase: Phase, conversion_metadata: bool) -> None:
     """Write the model to `path` and let LiteRT allocate it."""
     from litecast.tflite.metadata import min_runtime
     from litecast.tflite.writer import write_to
@@ -191,19 +192,25 @@ def _write(
 
 
 def _allocate(path: Path) -> None:
-    """Let LiteRT prepare the model, with unknown dimensions as small as it takes (an image may not be one pixel)."""
+    """Let LiteRT prepare the model, unknown dimensions as small as it takes (one pixel may be too small)."""
+    refusals: list[ConvertError] = []
+    for size in UNKNOWN_SIZES:
+        refusal = _refusal(path, size)
+        if refusal is None:
+            return
+        refusals.append(refusal)
+    raise refusals[0]
+
+
+def _refusal(path: Path, size: int) -> ConvertError | None:
+    """Return why LiteRT does not prepare the model with unknown dimensions of `size`, None where it does."""
     from litecast.tflite.runtime import Runtime
 
-    refusal: ConvertError | None = None
-    for size in UNKNOWN_SIZES:
-        try:
-            Runtime(path, delegate=False).allocate(size)
-        except ConvertError as error:
-            refusal = refusal or error
-        else:
-            return
-    assert refusal is not None
-    raise refusal
+    try:
+        Runtime(path, delegate=False).allocate(size)
+    except ConvertError as error:
+        return error
+    return None
 
 
 def _compare(path: Path, reference: Source, tolerance: float) -> None:
@@ -212,8 +219,8 @@ def _compare(path: Path, reference: Source, tolerance: float) -> None:
         worst = result.worst
         note = f" ({worst.note})" if worst.note else ""
         raise VerificationError(
-            f"the result differs from {fspath(reference)}: output {worst.output} in step {worst.step} has relative "
-            f"error {worst.relative:.3g}, allowed is {tolerance:g}{note}"
+            f"the result differs from {fspath(reference)}: output {worst.output} in step {worst.step} has "
+            f"relative error {worst.relative:.3g}, allowed is {tolerance:g}{note}"
         )
 
 
@@ -235,7 +242,7 @@ def save(model: Model, path: Source, *, conversion_metadata: bool = True) -> Pat
 def verify(
     model: Source | bytes | Converted, reference: Source | Sequence[Step], *, tolerance: float = TOLERANCE
 ) -> Verification:
-    """Run a `.tflite` (path, bytes or Converted) on the steps of a reference and compare all outputs named there."""
+    """Run a `.tflite` (path, bytes or Converted) on a reference's steps and compare the outputs."""
     from litecast.tflite.runtime import Runtime
 
     runtime = Runtime(model.path if isinstance(model, Converted) else model)
@@ -244,7 +251,7 @@ def verify(
 
 
 def _is_tflite(source: Source) -> bool:
-    """Whether a path is a `.tflite`: by the file identifier, or by its name where it is too short to have one."""
+    """Whether a path is a `.tflite`: by its file identifier or, as when it is cut short, by its name."""
     path = Path(fspath(source))
     if not path.is_file():
         return False

@@ -1,4 +1,4 @@
-"""Compare a model's results with reference values: relative error means max|a-b| / max|reference|, everywhere."""
+"""Compare results with reference values: relative error means max|a-b| / max|reference|, everywhere."""
 
 from __future__ import annotations
 
@@ -18,11 +18,13 @@ __all__ = ["TOLERANCE", "OutputCheck", "Step", "Verification", "check", "compare
 
 TOLERANCE = 1e-4
 """Relative error below which an output counts as equal."""
+_APART = (np.inf, np.inf, 0.0, False)
+"""The figures of arrays that cannot be compared number by number."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """One call of a signature (None: the only one) with the outputs it must give. Steps run in order, for state."""
+    """A call of a signature (None: the only one) and the outputs it must give. Steps run in order."""
 
     name: str
     signature: str | None
@@ -67,21 +69,15 @@ def compare(
 ) -> tuple[float, float, float, bool, str]:
     """Return (max abs error, relative error, cosine, within tolerance, note) of two arrays.
 
-    NaN equals NaN and an infinity itself. Strings and booleans must be equal. Where all of the reference is zero, the
-    absolute error is the relative one.
+    NaN equals NaN and an infinity itself. Strings and booleans must be equal. Where all of the reference is
+    zero, the absolute error is the relative one.
     """
     actual, reference = np.asarray(actual), np.asarray(reference)
     if actual.shape != reference.shape:
-        return (
-            np.inf,
-            np.inf,
-            0.0,
-            False,
-            f"shape {list(actual.shape)}, the reference has {list(reference.shape)}",
-        )
+        return *_APART, f"shape {list(actual.shape)}, the reference has {list(reference.shape)}"
     if actual.dtype.kind in "OSU" or reference.dtype.kind in "OSU":
         same = bool(np.array_equal(actual.astype(object), reference.astype(object)))
-        return (0.0, 0.0, 1.0, True, "") if same else (np.inf, np.inf, 0.0, False, "strings differ")
+        return (0.0, 0.0, 1.0, True, "") if same else (*_APART, "strings differ")
     if reference.size == 0:
         return 0.0, 0.0, 1.0, True, ""
     kind = np.complex128 if "c" in (actual.dtype.kind, reference.dtype.kind) else np.float64
@@ -89,13 +85,7 @@ def compare(
     finite = np.isfinite(one) & np.isfinite(two)
     alike = finite | (one == two) | (np.isnan(one) & np.isnan(two))
     if not alike.all():
-        return (
-            np.inf,
-            np.inf,
-            0.0,
-            False,
-            f"{int((~alike).sum())} of {one.size} values are not finite where the other's are",
-        )
+        return *_APART, f"{int((~alike).sum())} of {one.size} values are not finite where the other's are"
     one, two = one[finite], two[finite]
     error = float(np.abs(one - two).max(initial=0.0))
     largest = float(np.abs(two).max(initial=0.0))
@@ -113,7 +103,8 @@ def check(runtime: Runtime, steps: list[Step], tolerance: float = TOLERANCE) -> 
         missing = [name for name in step.outputs if name not in results]
         if missing:
             raise ConvertError(
-                f"the reference names an output {missing[0]!r} that the model does not have; it has: {', '.join(results)}"
+                f"the reference names an output {missing[0]!r} that the model does not have; "
+                f"it has: {', '.join(results)}"
             )
         for name, reference in step.outputs.items():
             max_abs, relative, cosine, ok, note = compare(results[name], reference, tolerance)
@@ -124,9 +115,10 @@ def check(runtime: Runtime, steps: list[Step], tolerance: float = TOLERANCE) -> 
 
 
 def read_reference(path: str | PathLike[str]) -> list[Step]:
-    """Read the steps of an `.npz`: keys `STEP::SIGNATURE::in|out::NAME`, or `in::NAME` and `out::NAME` for one step.
+    """Read the steps of an `.npz` from its keys.
 
-    Steps run in the order of their names. A key `meta` is free text. Raises FormatError for a missing or broken file
+    They are `STEP::SIGNATURE::in|out::NAME`, or `in::NAME` and `out::NAME` for a single step, and `meta`,
+    which is free text. Steps run in the order of their names. Raises FormatError for a missing or broken file
     and for keys of another form.
     """
     try:

@@ -16,7 +16,7 @@ __all__ = ["replacing"]
 
 @contextmanager
 def replacing(path: str | PathLike[str]) -> Iterator[Path]:
-    """Give the path of a new file beside `path` that takes its place when the block ends, and vanishes if it raises.
+    """Give the path of a new file that replaces `path` when the block ends, and vanishes if it raises.
 
     Raises FormatError where the directory is missing or cannot be written.
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from time import perf_counter
@@ -16,7 +16,7 @@ __all__ = ["Report", "SignatureInfo", "TensorInfo", "describe", "op_counts", "we
 
 @dataclass(frozen=True)
 class TensorInfo:
-    """An input or output: the user's name, element type, and shape (None: dynamic; no shape: unknown rank)."""
+    """An input or output: the user's name, element type, and shape (None: unknown dimension or rank)."""
 
     name: str
     dtype: str
@@ -69,7 +69,7 @@ class Report:
 
 
 def describe(model: Model) -> dict[str, SignatureInfo]:
-    """Return what the signatures of a model take and give; an entry graph without a signature goes by its name."""
+    """Return what the signatures of a model take and give; a graph without a signature goes by its name."""
     found = {
         key: SignatureInfo(
             _infos(signature.inputs, signature.graph.inputs),
@@ -87,7 +87,7 @@ def describe(model: Model) -> dict[str, SignatureInfo]:
     return found
 
 
-def _infos(names: Any, values: Any) -> tuple[TensorInfo, ...]:
+def _infos(names: Sequence[str], values: Sequence[Value]) -> tuple[TensorInfo, ...]:
     return tuple(_info(name, value) for name, value in zip(names, values, strict=True))
 
 
@@ -105,7 +105,7 @@ def op_counts(model: Model) -> dict[str, int]:
 
 def weight_bytes(model: Model) -> int:
     """Return the bytes of all constants, each array once."""
-    arrays: Mapping[Any, int] = {
+    arrays = {
         _identity(value.const): value.type.nbytes
         for graph in model.all_graphs()
         for value in graph.values()
@@ -115,8 +115,6 @@ def weight_bytes(model: Model) -> int:
 
 
 def _identity(const: Any) -> Any:
-    return (
-        id(const)
-        if isinstance(const, Lazy)
-        else (const.__array_interface__["data"][0], const.shape, const.strides)
-    )
+    if isinstance(const, Lazy):
+        return id(const)
+    return const.__array_interface__["data"][0], const.shape, const.strides

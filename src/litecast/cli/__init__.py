@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -37,10 +36,7 @@ class Commands(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands without importing them."""
         with formatter.section("Commands"):
-            formatter.write_dl(list(self._rows()))
-
-    def _rows(self) -> Iterator[tuple[str, str]]:
-        yield from COMMANDS.items()
+            formatter.write_dl(list(COMMANDS.items()))
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         """Find the command, naming the nearest one where there is none."""
@@ -58,6 +54,6 @@ class Commands(click.Group):
 def main() -> None:
     """TensorFlow models to TensorFlow Lite, without TensorFlow.
 
-    Exit status: 0 done, 1 the numbers differ from the reference, 2 bad input or something that cannot be converted,
-    3 a defect of Litecast.
+    Exit status: 0 done, 1 the numbers differ from the reference, 2 bad input or something that cannot be
+    converted, 3 a defect of Litecast.
     """

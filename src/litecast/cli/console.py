@@ -1,4 +1,4 @@
-"""What the commands share: errors as one line and an exit status, progress on slow work, sizes and tables as text."""
+"""What the commands share: errors as a line and an exit status, progress on slow work, tables as text."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 import numpy as np
 
 from litecast.errors import ConvertError, FormatError, InternalError, VerificationError
 
-__all__ = ["columns", "command", "load_array", "named", "print_json", "progress", "size"]
+if TYPE_CHECKING:
+    from litecast.report import SignatureInfo
+
+__all__ = ["columns", "command", "load_array", "named", "ports", "print_json", "progress", "size"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 DELAY = 1.0
@@ -68,7 +71,7 @@ def _fail(error: ConvertError, verbose: bool) -> None:
 
 @contextmanager
 def progress(label: str) -> Iterator[Callable[[str], None]]:
-    """Give a function that names the current phase; the phases show on a terminal once the work takes over a second."""
+    """Give a function that names the current phase; a terminal shows the phases after the first second."""
     if not sys.stderr.isatty():
         yield lambda phase: None
         return
@@ -122,6 +125,12 @@ def columns(rows: Sequence[Sequence[str]], indent: str = "  ") -> str:
         indent + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     )
+
+
+def ports(signature: SignatureInfo) -> str:
+    """Return the inputs and outputs of a signature as aligned columns."""
+    sides = (("in", signature.inputs), ("out", signature.outputs))
+    return columns([(side, str(info)) for side, infos in sides for info in infos])
 
 
 def named(text: str, option: str, form: str) -> tuple[str, str]:

@@ -8,20 +8,21 @@ from typing import Any
 import click
 
 import litecast
-from litecast.cli.console import columns, named, print_json, progress, size
+from litecast.cli.console import columns, named, ports, print_json, progress, size
 from litecast.cli.console import command as make_command
 from litecast.report import Report
 
+DYNAMIC = ("?", "-1", "None")
+"""What stands for a dimension that stays dynamic."""
+
 
 def parse_shapes(texts: tuple[str, ...]) -> dict[str, list[int | None]]:
-    """Parse NAME=1,224,224,3; `?`, `-1` and `None` stand for a dimension that stays dynamic."""
+    """Parse NAME=1,224,224,3, where a dimension may be one of DYNAMIC."""
     shapes: dict[str, list[int | None]] = {}
     for text in texts:
         name, dims = named(text, "--shape", "NAME=1,224,224,3")
         try:
-            shapes[name] = [
-                None if dim.strip() in ("?", "-1", "None") else int(dim) for dim in dims.split(",")
-            ]
+            shapes[name] = [None if dim.strip() in DYNAMIC else int(dim) for dim in dims.split(",")]
         except ValueError:
             raise click.BadParameter(
                 f"{text!r}: {dims!r} is no list of sizes", param_hint="--shape"
@@ -57,7 +58,7 @@ def parse_shapes(texts: tuple[str, ...]) -> dict[str, list[int | None]]:
 def command(source: str, output: str | None, verbose: bool, as_json: bool, **options: Any) -> None:
     """Convert SOURCE, a SavedModel directory or URL, to a .tflite.
 
-    All signatures are converted unless --signature names some. The result is checked by LiteRT before it is written.
+    All signatures are converted unless --signature names some. LiteRT checks the result before it is written.
     """
     target = output or f"{Path(source.rstrip('/')).stem}.tflite"
     options["signatures"] = list(options["signatures"]) or None
@@ -72,22 +73,16 @@ def command(source: str, output: str | None, verbose: bool, as_json: bool, **opt
 
 def summary(report: Report, target: str, verbose: bool) -> str:
     """Return what a person wants to know of a conversion."""
-    lines = [
-        f"{target}  {size(report.size)}, {report.seconds:.2f} s, needs runtime {report.min_runtime or 'any'} or newer"
-    ]
+    runtime = f"needs runtime {report.min_runtime or 'any'} or newer"
+    lines = [f"{target}  {size(report.size)}, {report.seconds:.2f} s, {runtime}"]
     for key, signature in report.signatures.items():
-        rows = [("in", str(info)) for info in signature.inputs] + [
-            ("out", str(info)) for info in signature.outputs
-        ]
-        lines += [f"signature {key}", columns(rows)]
+        lines += [f"signature {key}", ports(signature)]
     total = sum(report.ops.values())
     lines.append(f"{total} operations: " + ", ".join(f"{name} {count}" for name, count in report.ops.items()))
     lines += [f"note: {note}" for note in report.notes]
     if verbose:
-        lines += [
-            "time by phase",
-            columns([(name, f"{seconds:.3f} s") for name, seconds in report.phases.items()]),
-        ]
+        times = [(name, f"{seconds:.3f} s") for name, seconds in report.phases.items()]
+        lines += ["time by phase", columns(times)]
         if report.rewrites:
             lines += ["rewrites", columns([(name, str(count)) for name, count in report.rewrites.items()])]
     return "\n".join(lines)

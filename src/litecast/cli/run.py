@@ -37,8 +37,8 @@ def command(
 ) -> None:  # fmt: skip
     """Run MODEL, a .tflite, on arrays.
 
-    FILE is a .npy, or a .npz that holds an array NAME or only one array. A model whose batch is fixed to 1 runs on each
-    sample of a larger batch in turn.
+    FILE is a .npy, or a .npz that holds an array NAME or only one array. A model whose batch is fixed to 1
+    runs on each sample of a larger batch in turn.
     """
     from litecast.tflite.runtime import Runtime
 
@@ -54,16 +54,8 @@ def command(
         key, path = named(labels, "--labels", "KEY=FILE")
         found["accuracy"] = accuracy(next(iter(results.values())), load_array(path, key))
     if runs is not None:
-        found["median_seconds"] = runtime.time(
-            runs,
-            {
-                name: _first(array, port)
-                for (name, array), port in zip(
-                    arrays.items(), (next(p for p in ports if p.name == name) for name in arrays), strict=True
-                )
-            },
-            signature,
-        )
+        sample = {port.name: _first(arrays[port.name], port) for port in ports}
+        found["median_seconds"] = runtime.time(runs, sample, signature)
     if as_json:
         print_json(found)
     else:
@@ -105,7 +97,7 @@ def _first(array: Any, port: Port) -> Any:
 
 
 def accuracy(scores: Any, labels: Any) -> float:
-    """Return the share of samples whose highest score is at the label; ConvertError where the counts differ."""
+    """Return the share of samples whose highest score is at the label; ConvertError where counts differ."""
     classes = np.asarray(scores).argmax(-1).reshape(-1)
     labels = np.asarray(labels).reshape(-1)
     if classes.shape != labels.shape:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 import litecast
-from litecast.cli.console import columns, print_json, size
+from litecast.cli.console import columns, ports, print_json, size
 from litecast.cli.console import command as make_command
 from litecast.report import describe, op_counts, weight_bytes
 
@@ -16,7 +16,7 @@ from litecast.report import describe, op_counts, weight_bytes
 @click.option("--tags", help="Tags of a SavedModel's meta graph, separated by commas [default: serve].")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def command(source: str, only_summary: bool, tags: str | None, as_json: bool, verbose: bool) -> None:
-    """Show SOURCE, a .tflite or a SavedModel: what it takes and gives, its operations, and its graphs as text.
+    """Show SOURCE, a .tflite or a SavedModel: what it takes and gives, its operations and its graphs.
 
     A SavedModel is shown as it is read, before any optimisation.
     """
@@ -24,17 +24,14 @@ def command(source: str, only_summary: bool, tags: str | None, as_json: bool, ve
     signatures, ops, weights = describe(model), op_counts(model), weight_bytes(model)
     if as_json:
         found = {
-            key: {"inputs": list(map(str, i.inputs)), "outputs": list(map(str, i.outputs))}
-            for key, i in signatures.items()
+            key: {"inputs": list(map(str, signature.inputs)), "outputs": list(map(str, signature.outputs))}
+            for key, signature in signatures.items()
         }
         print_json({"signatures": found, "ops": ops, "weights": weights, "metadata": list(model.metadata)})
         return
     for key, signature in signatures.items():
         click.echo(f"signature {key}")
-        rows = [("in", str(info)) for info in signature.inputs] + [
-            ("out", str(info)) for info in signature.outputs
-        ]
-        click.echo(columns(rows))
+        click.echo(ports(signature))
     click.echo(f"{sum(ops.values())} operations, {size(weights)} of constants")
     click.echo(columns([(name, str(count)) for name, count in ops.items()]))
     if model.metadata:

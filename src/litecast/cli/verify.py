@@ -18,10 +18,10 @@ from litecast.compare import TOLERANCE
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON.")
 def command(model: str, reference: str, tolerance: float, as_json: bool, verbose: bool) -> None:
-    """Run MODEL, a .tflite, on the inputs of a reference and compare the outputs; exit status 1 where they differ.
+    """Run MODEL, a .tflite, on the inputs of a reference and compare the outputs.
 
-    Keys of the .npz: STEP::SIGNATURE::in|out::NAME, steps in order on one interpreter; or in::NAME and out::NAME.
-    Relative error means max|a-b| / max|reference|.
+    Exit status 1 where they differ. Keys of the .npz: in::NAME and out::NAME, or, for several steps in order
+    on one interpreter, STEP::SIGNATURE::in|out::NAME. Relative error means max|a-b| / max|reference|.
     """
     result = litecast.verify(model, reference, tolerance=tolerance)
     if as_json:
@@ -33,20 +33,10 @@ def command(model: str, reference: str, tolerance: float, as_json: bool, verbose
         for item in result.checks:
             verdict = "ok" if item.ok else f"DIFFERS {item.note}".rstrip()
             output = item.output if item.signature is None else f"{item.signature}: {item.output}"
-            rows.append(
-                (
-                    item.step,
-                    output,
-                    f"{item.max_abs:.3g}",
-                    f"{item.relative:.3g}",
-                    f"{item.cosine:.6f}",
-                    verdict,
-                )
-            )
+            figures = (f"{item.max_abs:.3g}", f"{item.relative:.3g}", f"{item.cosine:.6f}")
+            rows.append((item.step, output, *figures, verdict))
         click.echo(columns(rows, ""))
-        wrong = sum(not item.ok for item in result.checks)
-        click.echo(
-            f"{wrong} of {len(rows) - 1} outputs differ" if wrong else f"all {len(rows) - 1} outputs agree"
-        )
+        count, wrong = len(result.checks), sum(not item.ok for item in result.checks)
+        click.echo(f"{wrong} of {count} outputs differ" if wrong else f"all {count} outputs agree")
     if not result.ok:
         raise click.exceptions.Exit(1)
