@@ -90,7 +90,7 @@ def test_check_runs_the_steps():
 
 
 def test_check_names_an_unknown_output():
-    with pytest.raises(ConvertError, match="'z'.*it has: y"):
+    with pytest.raises(ConvertError, match=r"'z'.*it has: y"):
         check(Fixed(), [Step("0", None, {"x": np.ones(2)}, {"z": np.ones(2)})])
     with pytest.raises(ConvertError, match="no outputs"):
         check(Fixed(), [Step("0", None, {"x": np.ones(2)}, {})])

@@ -46,7 +46,7 @@ def test_conversion_keeps_the_accuracy(digits: Path) -> None:
 
 
 def test_conversion_fuses_what_the_layers_are(digits: Path) -> None:
-    """Batch norms and activations go into the convolutions; the flatten is at most one reshape; no dropout."""
+    """Batch norms and activations go into the convolutions; flatten is one reshape at most; no dropout."""
     converted = litecast.convert(digits / "digits_saved_model")
     layers = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "SOFTMAX"}
     scale_and_flatten = {"MUL", "RESHAPE"}

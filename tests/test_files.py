@@ -22,9 +22,13 @@ def test_replaces_and_keeps_the_mode(tmp_path):
 
 def test_an_error_leaves_nothing_behind(tmp_path):
     target = tmp_path / "model.tflite"
-    with pytest.raises(ZeroDivisionError), replacing(target) as temporary:
+
+    def fail(temporary):
         temporary.write_bytes(b"half")
         raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError), replacing(target) as temporary:
+        fail(temporary)
     assert os.listdir(tmp_path) == []
 
 

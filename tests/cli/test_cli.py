@@ -1,4 +1,4 @@
-"""The command line as a user meets it: results on the bundled example, and one clear line for every bad input."""
+"""The command line as a user meets it: results on the bundled example, one clear line for every bad input."""
 
 import json
 import shutil
@@ -138,7 +138,7 @@ def test_show(digits, source):
     assert "Conv2D" in json.loads(run("show", path, "--json"))["ops"]
 
 
-# -- bad input -------------------------------------------------------------------------------------------------------
+# -- bad input -----------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -172,7 +172,8 @@ def test_a_broken_saved_model(broken, tmp_path, damage, said):
     assert said in text
     assert text.startswith("error: ")
     assert text.count("\n") == 1
-    assert not list(tmp_path.glob("*.tflite")) and not list(tmp_path.glob(".m.tflite*"))
+    assert not list(tmp_path.glob("*.tflite"))
+    assert not list(tmp_path.glob(".m.tflite*"))
     assert before == {path: path.read_bytes() for path in broken.rglob("*") if path.is_file()}
 
 

@@ -1,4 +1,4 @@
-"""Whole SavedModels with variables: reads fold, writes keep their order, signatures share state, names keep their order."""
+"""Whole SavedModels with variables: reads fold, writes and names keep their order, signatures share state."""
 
 from __future__ import annotations
 
@@ -214,7 +214,7 @@ def test_unknown_rank_needs_a_shape(tmp_path):
 
     module = Module()
     tf.saved_model.save(module, str(tmp_path / "m"), signatures={"main": module.run})
-    with pytest.raises(ConvertError, match="no known rank.*--shape x="):
+    with pytest.raises(ConvertError, match=r"no known rank.*--shape x="):
         litecast.convert(tmp_path / "m")
     converted = litecast.convert(tmp_path / "m", shapes={"x": [None, 2]})
     np.testing.assert_array_equal(converted(np.zeros((3, 2), np.float32))["output_0"], np.ones((3, 2)))
