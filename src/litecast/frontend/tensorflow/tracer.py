@@ -44,15 +44,12 @@ class Tracer:
         op_defs: Mapping[str, Any],
         run: Runner | None = None,
         checkpoint: Any = None,
-        assets: Mapping[str, str] | None = None,
     ) -> None:
         self.functions = functions
         self.op_defs = op_defs
         self.run = run
         self.checkpoint = checkpoint
-        self.assets = dict(assets or {})
         self.variables: dict[str, Variable] = {}
-        self.resources: dict[str, Any] = {}
         self.missing: list[Unsupported] = []
         self.initialising = False
         self.retrace = False
