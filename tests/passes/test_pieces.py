@@ -8,7 +8,7 @@ from litecast.ir.graph import Graph, Model
 from litecast.ir.rewrite import Applied, apply
 from litecast.passes.canonicalize import CANONICALIZE
 from litecast.passes.dedupe import dedupe
-from litecast.passes.pieces import PIECES
+from litecast.passes.pieces import PIECES, STEPS
 from tests.passes.harness import check, check_unchanged
 
 
@@ -81,6 +81,90 @@ CASES = {
         graph main(x: f32[n,2], w: bool[n,2]) -> (y) {
           p: bool[n,2] = Less(x, const f32[] 1.0)
           y: bool[n,2] = LogicalAnd(p, w)
+        }
+        """,
+    ),
+    "one step": (
+        STEPS,
+        """
+        graph main(x: f32[n,5,4]) -> (y) {
+          y = StridedSlice(x, const i32[2] [0, 3], const i32[2] [0, 4], const i32[2] [1, 1])
+            {begin_mask=1, end_mask=1, shrink_axis_mask=2}
+        }
+        """,
+        """
+        graph main(x: f32[n,5,4]) -> (y) {
+          y: f32[n,4] = Gather(x, const i32[] 3) {axis=1}
+        }
+        """,
+    ),
+    "the last channel": (
+        STEPS,
+        """
+        graph main(x: f32[n,5,4]) -> (y) {
+          y = StridedSlice(x, const i32[3] [0, 0, -1], const i32[3] [0, 0, 0], const i32[3] [1, 1,
+            1]) {begin_mask=3, end_mask=3, shrink_axis_mask=4}
+        }
+        """,
+        """
+        graph main(x: f32[n,5,4]) -> (y) {
+          y: f32[n,5] = Gather(x, const i32[] 3) {axis=2}
+        }
+        """,
+    ),
+    "one of an unknown number": (
+        STEPS,
+        """
+        graph main(x: f32[m,4]) -> (y) {
+          y = StridedSlice(x, const i32[2] [1, 0], const i32[2] [2, 0], const i32[2] [1, 1])
+            {begin_mask=2, end_mask=2, shrink_axis_mask=1}
+        }
+        """,
+        """
+        graph main(x: f32[m,4]) -> (y) {
+          y: f32[4] = Gather(x, const i32[] 1)
+        }
+        """,
+    ),
+    "every second step": (
+        STEPS,
+        """
+        graph main(x: f32[n,5,4]) -> (y) {
+          y = StridedSlice(x, const i32[3] [0, 1, 0], const i32[3] [0, 0, 0], const i32[3] [1, 2,
+            1]) {begin_mask=5, end_mask=7}
+        }
+        """,
+        """
+        graph main(x: f32[n,5,4]) -> (y) {
+          y: f32[n,2,4] = Gather(x, const i32[2] [1, 3]) {axis=1}
+        }
+        """,
+    ),
+    "steps backward": (
+        STEPS,
+        """
+        graph main(x: f32[n,5,4]) -> (y) {
+          y = StridedSlice(x, const i32[3] [0, -2, 0], const i32[3] [0, 0, 0], const i32[3] [1,
+            -1, 1]) {begin_mask=5, end_mask=5}
+        }
+        """,
+        """
+        graph main(x: f32[n,5,4]) -> (y) {
+          y: f32[n,3,4] = Gather(x, const i32[3] [3, 2, 1]) {axis=1}
+        }
+        """,
+    ),
+    "all steps backward": (
+        STEPS,
+        """
+        graph main(x: f32[n,5,4]) -> (y) {
+          y = StridedSlice(x, const i32[3] [0, 0, 0], const i32[3] [0, 0, 0], const i32[3] [-1, 1,
+            1]) {begin_mask=7, end_mask=7}
+        }
+        """,
+        """
+        graph main(x: f32[n,5,4]) -> (y) {
+          y: f32[n,5,4] = ReverseV2(x, const i32[1] [0])
         }
         """,
     ),
@@ -173,6 +257,69 @@ UNCHANGED = {
         """
         graph main(x: bool[n,2], w: bool[n,2]) -> (y) {
           y = LogicalAnd(x, w)
+        }
+        """,
+    ),
+    "the last of an unknown number": (
+        STEPS,
+        """
+        graph main(x: f32[n,5,4]) -> (y) {
+          y = StridedSlice(x, const i32[3] [-1, 0, 0], const i32[3] [0, 0, 0], const i32[3] [1, 1,
+            1]) {begin_mask=6, end_mask=6, shrink_axis_mask=1}
+        }
+        """,
+    ),
+    "every second of an unknown number": (
+        STEPS,
+        """
+        graph main(x: f32[n,5,4]) -> (y) {
+          y = StridedSlice(x, const i32[3] [0, 0, 0], const i32[3] [0, 0, 0], const i32[3] [2, 1,
+            1]) {begin_mask=7, end_mask=7}
+        }
+        """,
+    ),
+    "steps along two axes": (
+        STEPS,
+        """
+        graph main(x: f32[n,5,4]) -> (y) {
+          y = StridedSlice(x, const i32[3] [0, 0, 0], const i32[3] [0, 0, 0], const i32[3] [1, 2,
+            2]) {begin_mask=7, end_mask=7}
+        }
+        """,
+    ),
+    "an interval": (
+        STEPS,
+        """
+        graph main(x: f32[n,5,4]) -> (y) {
+          y = StridedSlice(x, const i32[3] [0, 1, 0], const i32[3] [0, 3, 0], const i32[3] [1, 1,
+            1]) {begin_mask=5, end_mask=5}
+        }
+        """,
+    ),
+    "one step of an interval": (
+        STEPS,
+        """
+        graph main(x: f32[n,5,4]) -> (y) {
+          y = StridedSlice(x, const i32[3] [0, 1, 0], const i32[3] [0, 3, 1], const i32[3] [1, 1,
+            1]) {begin_mask=1, end_mask=1, shrink_axis_mask=4}
+        }
+        """,
+    ),
+    "no step": (
+        STEPS,
+        """
+        graph main(x: f32[n,5,4]) -> (y) {
+          y = StridedSlice(x, const i32[3] [0, 4, 0], const i32[3] [0, 4, 0], const i32[3] [1, 2,
+            1]) {begin_mask=5, end_mask=5}
+        }
+        """,
+    ),
+    "a new axis": (
+        STEPS,
+        """
+        graph main(x: f32[n,5,4]) -> (y) {
+          y = StridedSlice(x, const i32[3] [0, 0, 3], const i32[3] [0, 0, 0], const i32[3] [1, 1,
+            1]) {begin_mask=3, end_mask=3, shrink_axis_mask=4, new_axis_mask=1}
         }
         """,
     ),

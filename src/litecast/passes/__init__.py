@@ -21,7 +21,7 @@ from litecast.passes.idiom import IDIOM
 from litecast.passes.layout import LAYOUT
 from litecast.passes.legalize import LEGALIZE, protect_loop_state
 from litecast.passes.loops import LOOPS
-from litecast.passes.pieces import PIECES
+from litecast.passes.pieces import PIECES, STEPS
 from litecast.passes.window import WINDOW
 
 __all__ = ["PIPELINE", "Group", "optimize", "prepare"]
@@ -55,7 +55,7 @@ PIPELINE: tuple[Group, ...] = (
     # What no idiom took is expanded, so that its parts fuse with their neighbours.
     Group("legalize", LEGALIZE),
     # A loop is visited when its body is done, so that what is hoisted is a product with its constants inside.
-    Group("fuse", (*SIMPLIFY, *LAYOUT, *DENSE, *IDIOM, *WINDOW, *FUSE, *HOIST)),
+    Group("fuse", (*SIMPLIFY, *LAYOUT, *DENSE, *IDIOM, *WINDOW, *FUSE, *HOIST, *STEPS)),
     # Scaled weights and shape vectors made above may be equal again.
     Group("share", walk=dedupe),
     # Last: an identity reshape is the copy here, which the rules above would drop.

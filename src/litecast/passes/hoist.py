@@ -38,10 +38,8 @@ def _invariant(body: Graph, value: Value | None) -> int | None:
 
 @rule(P(While))
 def hoist_projection(b: Builder, root: Node) -> Any:
-    """while: dense(x[i], w, v) -> y = dense(x, w, v), while: y[i] where the loop reads each step once
-
-    Frames of a CONV_2D stay inside: measured, a loop that gathers their results is no faster.
-    """
+    """while: dense(x[i], w, v) -> y = dense(x, w, v), while: y[i] where the loop reads each step once"""
+    # Frames of a CONV_2D stay inside: measured, a loop that gathers their results is no faster.
     _, body, operands = parts(root)
     moved: dict[Value, Moved] = {}
     for node in body.nodes:
