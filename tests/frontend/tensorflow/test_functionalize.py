@@ -13,6 +13,9 @@ import pytest
 
 import litecast
 from litecast.errors import UnsupportedError
+from litecast.frontend.tensorflow.functionalize import outermost
+from litecast.frontend.tensorflow.proto import GraphDef
+from litecast.frontend.tensorflow.tracer import Frame
 
 tf = pytest.importorskip("tensorflow")
 from tensorflow.core.protobuf import saved_model_pb2  # noqa: E402
@@ -448,7 +451,20 @@ def write_in_branch(p, x):
         return state.read_value(), x
 
 
-@pytest.mark.parametrize("build", [write_in_loop, write_in_branch], ids=lambda build: build.__name__)
+def write_to_reference(p, x):
+    """References go through RefSwitch and RefMerge, and are written and read behind them."""
+    from tensorflow.python.ops import gen_control_flow_ops, gen_state_ops
+
+    state = counter(resource=False)
+    no, yes = gen_control_flow_ops.ref_switch(state._ref(), p)
+    merged, index = gen_control_flow_ops.ref_merge([no, gen_state_ops.assign_add(yes, 2.0)])
+    return tf.identity(merged) + x, index
+
+
+WRITES = [write_in_loop, write_in_branch, write_to_reference]
+
+
+@pytest.mark.parametrize("build", WRITES, ids=lambda build: build.__name__)
 def test_writes_keep_their_place(build, tmp_path):
     """The variable keeps its value from one step to the next, in TensorFlow as in LiteRT."""
     check(tmp_path, build, PX, BOTH)
@@ -676,3 +692,44 @@ class Program:
 def test_random_programs(seed, tmp_path):
     steps = [[floats(2, 3, seed=seed + row), floats(2, 3, seed=99 - row)] for row in range(3)]
     check(tmp_path, Program(seed), [(F, (2, 3))] * 2, steps)
+
+
+# -- what a graph is evaluated for --------------------------------------------------------------------------
+
+
+def test_an_effect_inside_that_nothing_waits_for_is_refused():
+    graph = GraphDef()
+    for name, op, inputs in (
+        ("p", "Const", []),
+        ("v", "VarHandleOp", []),
+        ("gate", "Switch", ["p", "p"]),
+        ("lone", "AssignVariableOp", ["v", "gate:output_true:0"]),
+        ("shared", "AssignVariableOp", ["v", "gate:output_true:0"]),
+        ("free", "AssignVariableOp", ["v", "p:output:0"]),
+        ("joined", "Merge", ["gate:output_false:0", "gate:output_true:0", "^shared"]),
+    ):
+        graph.node.add(name=name, op=op, input=inputs)
+    frame = Frame({node.name: node for node in graph.node})
+    assert outermost(frame, ["joined:output:0"], ["free", "shared"]) == ["free"]
+    with pytest.raises(UnsupportedError, match="lone"):
+        outermost(frame, ["joined:output:0"], ["free", "lone"])
+
+
+def test_an_initialiser_decides(tmp_path):
+    """A variable that the main operation assigns on the side that constants choose."""
+    with tf.Graph().as_default() as graph, control_flow_v1():
+        x = v1.placeholder(F, (2,), "x")
+        state = v1.get_variable("state", initializer=np.float32(1.0), use_resource=True)
+        chosen = v1.cond(tf.constant(True), lambda: v1.assign(state, 5.0), lambda: v1.assign(state, 7.0))
+        y = x + state
+        with v1.Session(graph=graph) as session:
+            session.run(v1.global_variables_initializer())
+            builder = v1.saved_model.Builder(str(tmp_path / "model"))
+            signature = v1.saved_model.predict_signature_def({"x": x}, {"y": y})
+            builder.add_meta_graph_and_variables(
+                session, ["serve"], {"serving_default": signature}, main_op=tf.group(chosen)
+            )
+            builder.save()
+    np.testing.assert_array_equal(
+        litecast.convert(tmp_path / "model")(x=np.zeros(2, np.float32))["y"], [5, 5]
+    )
