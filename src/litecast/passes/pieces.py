@@ -110,7 +110,7 @@ INDEX_LIMIT = 1 << 12
     quantized=True,
 )  # fmt: skip
 def slice_is_gather(b: Builder, root: Node, x: Value, begin: Value, end: Value, strides: Value) -> Value | No:
-    """strided_slice(x)[:, 3] -> gather(x, 3); so too x[:, ::2], by a list of indices; x[::-1] -> reverse(x)"""
+    """strided_slice(x)[:, 3] -> gather(x, 3); so too x[:, ::2], a list of indices; x[::-1] is reversed"""
     # STRIDED_SLICE copies element by element unless XNNPACK takes it, which wants strides of 1 and all
     # dimensions kept. GATHER copies rows: measured, x[:, 3] takes a third of the time, x[:, ::2] a tenth.
     shape, result = x.type.shape, root.output.type.shape
