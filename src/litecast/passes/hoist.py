@@ -104,7 +104,8 @@ def _is_product(node: Node) -> bool:
 
 def _is_last(root: Node, stack: int, last: Value | None) -> bool:
     """Whether a constant is the place of the last step of a sequence."""
-    length = root.inputs[stack].shape[0]  # type: ignore[union-attr]
+    sequence = root.inputs[stack]
+    length = sequence.shape[0] if sequence is not None and sequence.type.shape else None
     return last is not None and last.is_const and isinstance(length, int) and int(last.array()) == length - 1
 
 

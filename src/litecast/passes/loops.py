@@ -59,8 +59,8 @@ def reads_once(root: Node, step: int, stack: int) -> bool:
     place = next((place for place, value in enumerate(cond.inputs) if value is limit), None)
     if place is not None and body.outputs[place] is body.inputs[place]:
         limit = operands[place]
-    known = limit.known
-    return known is not None and known.size == 1 and known.reshape(-1)[0] == operands[stack].shape[0]
+    known, shape = limit.known, operands[stack].type.shape
+    return bool(shape) and known is not None and known.size == 1 and known.reshape(-1)[0] == shape[0]
 
 
 # -- copies of the graphs of a loop --------------------------------------------------------------------------
@@ -302,20 +302,13 @@ def use_last_state(b: Builder, root: Node, x: Value) -> Value | No:
 def _written_state(loop: Node, stack: int) -> int | None:
     """Return which variable holds what the last turn wrote into the last step of a stacked variable."""
     _, body, _ = parts(loop)
-    update = body.outputs[stack].producer
-    if (
-        update is None
-        or not isinstance(update.op, DynamicUpdateSlice)
-        or update.inputs[0] is not body.inputs[stack]
-    ):
+    stacked, update = body.inputs[stack], body.outputs[stack].producer
+    if update is None or not isinstance(update.op, DynamicUpdateSlice) or update.inputs[0] is not stacked:
         return None
     _, row, start = update.inputs
-    if (
-        row is None
-        or row.type.shape != (1, *body.inputs[stack].shape[1:])
-        or start is None
-        or start.producer is None
-    ):
+    if row is None or start is None or start.producer is None or not stacked.type.shape:
+        return None
+    if row.type.shape != (1, *stacked.shape[1:]):
         return None
     place, *rest = start.producer.inputs
     if not isinstance(start.producer.op, Pack) or any(value is None or not _is_zero(value) for value in rest):
