@@ -88,7 +88,7 @@ def describe(model: Model) -> dict[str, SignatureInfo]:
 
 
 def _infos(names: Sequence[str], values: Sequence[Value]) -> tuple[TensorInfo, ...]:
-    return tuple(_info(name, value) for name, value in zip(names, values, strict=True))
+    return tuple(_info(name, value) for name, value in zip(names, values, strict=True) if name)
 
 
 def _info(name: str, value: Value) -> TensorInfo:

@@ -12,15 +12,19 @@ import numpy as np
 import pytest
 
 from litecast.errors import FormatError
-from litecast.ir.graph import Graph, Lazy, Model, Value, constant
+from litecast.ir.graph import Graph, Lazy, Model, Signature, Value, constant
+from litecast.ir.parser import parse_model
+from litecast.ir.text import print_model
 from litecast.ir.types import DType, Quant, TensorType
+from litecast.ir.verify import verify
 from litecast.ops.custom import Builtin, Custom
+from litecast.report import describe
 from litecast.tflite.external import External
 from litecast.tflite.quantization import Details, Sparsity
 from litecast.tflite.reader import read
 from litecast.tflite.runtime import Runtime
 from litecast.tflite.schema import schema, table
-from litecast.tflite.writer import save, write
+from litecast.tflite.writer import write
 from tests.tflite.graphs import ADD, LOGISTIC, append, dense_model, f32
 from tests.tflite.test_writer import everything, stateful_model, unpacked
 
@@ -72,7 +76,7 @@ def test_every_model_is_listed(shared: Path):
 @pytest.mark.parametrize("name", MODELS)
 def test_round_trip_behaves_the_same(shared: Path, tmp_path: Path, name: str):
     path = shared / "models" / f"{name}.tflite"
-    save(read(path), tmp_path / "again.tflite")
+    (tmp_path / "again.tflite").write_bytes(write(read(path)))
     before, after = Runtime(path), Runtime(tmp_path / "again.tflite")
     assert before.signatures == after.signatures
     assert before.inputs() == after.inputs()
@@ -153,6 +157,42 @@ def test_init_graph_and_signatures():
     assert not model.graphs
     assert [node.op.name for node in model.signatures["peek"].graph.nodes] == ["VarHandle", "ReadVariable"]
     assert model.signatures["add"].inputs == ["x"]
+
+
+def test_signatures_keep_what_they_leave_out():
+    """Two signatures of one subgraph: one has part of the results, the other one of them under two names."""
+    graph = Graph()
+    x, y = graph.add_input(f32(2), "x"), graph.add_input(f32(2), "y")
+    results = [append(graph, ADD, [x, y], f32(2), name="sum"), append(graph, LOGISTIC, [x], f32(2), name="s")]
+    graph.set_outputs(results)
+    model = unpacked(
+        write(
+            Model(
+                {
+                    "all": Signature(graph, ["a", "b"], ["P", "Q"]),
+                    "two": Signature(graph, ["x", "y"], ["P", "Q"]),
+                }
+            )
+        )
+    )
+    whole, other = model.signatureDefs
+    del whole.outputs[0]
+    other.outputs[1].tensorIndex = other.outputs[0].tensorIndex
+    content = packed(model)
+    again = write(read(content))
+    assert Runtime(content).signatures == {"all": (["a", "b"], ["Q"]), "two": (["x", "y"], ["P", "Q"])}
+    assert Runtime(again).signatures == Runtime(content).signatures
+    inputs = [np.float32([1, 2]), np.float32([3, 4])]
+    for key in ("all", "two"):
+        before, after = Runtime(content).run(inputs, key), Runtime(again).run(inputs, key)
+        assert {name: array.tolist() for name, array in after.items()} == {
+            name: array.tolist() for name, array in before.items()
+        }
+    verify(read(again))
+    constants: dict[str, Any] = {}
+    printed = print_model(read(again), constants)
+    assert print_model(parse_model(printed, constants), {}) == printed
+    assert [info.name for info in describe(read(again))["all"].outputs] == ["Q"]
 
 
 def test_unknown_dimensions_are_fresh():
@@ -377,7 +417,7 @@ def test_external_buffers(tmp_path: Path):
     graph = Graph()
     x = graph.add_input(f32(2), "x")
     graph.set_outputs([append(graph, ADD, [x, constant(made)], f32(2))])
-    save(Model(graphs=[graph]), tmp_path / "m.tflite")
+    (tmp_path / "m.tflite").write_bytes(write(Model(graphs=[graph])))
     again = read(tmp_path / "m.tflite").graphs[0].nodes[0].inputs[1]
     assert isinstance(again.const, External)
     assert again.array().tolist() == [1, 2]
@@ -391,7 +431,7 @@ def test_external_buffers(tmp_path: Path):
 def test_zip_tail(tmp_path: Path, relative: bool):
     """What zipfile appends counts from the start of the file, what is concatenated from its own."""
     path = tmp_path / "m.tflite"
-    save(dense_model(), path)
+    path.write_bytes(write(dense_model()))
     if relative:
         archive = io.BytesIO()
         with zipfile.ZipFile(archive, "w") as file:
@@ -405,7 +445,7 @@ def test_zip_tail(tmp_path: Path, relative: bool):
     model = read(path)
     assert model.tail
     model.metadata["more"] = bytes(5000)
-    save(model, tmp_path / "again.tflite")
+    (tmp_path / "again.tflite").write_bytes(write(model))
     with zipfile.ZipFile(tmp_path / "again.tflite") as file:
         assert file.read("labels.txt") == b"cat\ndog"
         assert file.testzip() is None

@@ -16,7 +16,7 @@ from litecast.ir.graph import Graph, Model, Signature, constant
 from litecast.ir.types import DType, Quant, TensorType
 from litecast.ops.custom import Builtin, Custom
 from litecast.tflite.runtime import Runtime, evaluate
-from litecast.tflite.writer import save, write
+from litecast.tflite.writer import write
 from tests.tflite.graphs import ADD, LOGISTIC, append, dense_model, f32
 from tests.tflite.test_writer import stateful_model
 
@@ -32,7 +32,7 @@ def expected(model: Model, x: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("from_file", [True, False])
 def test_runs_at_several_sizes(tmp_path: Path, delegate: bool, from_file: bool):
     model = dense_model()
-    save(model, tmp_path / "m.tflite")
+    (tmp_path / "m.tflite").write_bytes(write(model))
     runtime = Runtime(tmp_path / "m.tflite" if from_file else write(model), delegate=delegate)
     for rows in (5, 1, 3, 3):
         result = runtime.run({"input": X[:rows]})

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from litecast.errors import FormatError, InternalError, UnsupportedError
+from litecast.errors import InternalError, UnsupportedError
 from litecast.ir.graph import Extra, Graph, Lazy, Model, Signature, Value, constant
 from litecast.ir.types import Blockwise, DType, Quant, Sym, TensorType
 from litecast.ops.custom import Builtin, Custom, Flex, Opaque
@@ -21,7 +21,7 @@ from litecast.tflite.flexbuffers import flex_parts
 from litecast.tflite.reader import read
 from litecast.tflite.runtime import Runtime
 from litecast.tflite.schema import schema
-from litecast.tflite.writer import save, write, write_to
+from litecast.tflite.writer import write, write_to
 from tests.tflite.graphs import ADD, DENSE, LOGISTIC, append, dense_model, f32, identity_model
 
 RESOURCE = TensorType(DType.RESOURCE, ())
@@ -147,7 +147,7 @@ def test_peak_memory_is_near_the_weights(tmp_path: Path):
     script = f"""
 import sys, resource, numpy as np
 from litecast.ir.graph import constant
-from litecast.tflite.writer import save
+from litecast.tflite.writer import write_to
 from litecast.tflite.schema import schema
 from tests.tflite.graphs import identity_model
 np.random.default_rng(0).bytes(24 << 20)
@@ -159,7 +159,8 @@ schema()
 weights = np.memmap(path, np.float32, "r").reshape(4, -1)
 model = identity_model(*[constant(row) for row in weights])
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-save(model, {str(tmp_path / "m.tflite")!r})
+with open({str(tmp_path / "m.tflite")!r}, "w+b") as file:
+    write_to(model, file)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
@@ -415,7 +416,8 @@ def test_more_than_two_gigabytes(tmp_path: Path):
     row = graph.add_input(TensorType(DType.INT32, (1,)), "row")
     op = Builtin(36, "GATHER", "GatherOptions", (("axis", 0),))
     graph.set_outputs([append(graph, op, [constant(weights, "w"), row], f32(1, 1 << 18), name="y")])
-    save(Model(graphs=[graph]), tmp_path / "m.tflite")
+    with (tmp_path / "m.tflite").open("w+b") as file:
+        write_to(Model(graphs=[graph]), file)
     assert (tmp_path / "m.tflite").stat().st_size > 2200 << 20
     result = Runtime(tmp_path / "m.tflite").run([np.int32([len(weights) - 1])])["y"]
     for file in tmp_path.iterdir():
@@ -440,36 +442,6 @@ def test_value_of_nowhere_is_our_defect():
     graph.set_outputs([append(graph, LOGISTIC, [Value(f32(2), "lost")], f32(2))])
     with pytest.raises(InternalError, match=r"lost.*nothing makes it"):
         write(Model(graphs=[graph]))
-
-
-def test_save(tmp_path: Path):
-    path = tmp_path / "model.tflite"
-    save(dense_model(), path)
-    assert path.read_bytes() == write(dense_model())
-    save(b"other", path)
-    assert path.read_bytes() == b"other"
-    assert [entry.name for entry in tmp_path.iterdir()] == ["model.tflite"]
-
-
-def test_failed_save_leaves_what_was_there(tmp_path: Path):
-    def fail() -> np.ndarray:
-        raise RuntimeError("no such weights")
-
-    path = tmp_path / "model.tflite"
-    path.write_bytes(b"before")
-    with pytest.raises(RuntimeError, match="no such weights"):
-        save(identity_model(constant(Lazy(DType.FLOAT32, (2,), fail))), path)
-    assert path.read_bytes() == b"before"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_unwritable(tmp_path: Path):
-    with pytest.raises(FormatError, match=r"missing.model\.tflite: cannot be written: No such file"):
-        save(dense_model(), tmp_path / "missing" / "model.tflite")
-    (tmp_path / "folder").mkdir()
-    with pytest.raises(FormatError, match="folder: cannot be written"):
-        save(dense_model(), tmp_path / "folder")
-    assert [entry.name for entry in tmp_path.iterdir()] == ["folder"]
 
 
 def test_write_to_leaves_the_file_at_its_end():

@@ -141,7 +141,7 @@ def _check_signature(key: str, signature: Signature) -> None:
             raise InternalError(
                 f"signature {key} names {len(names)} {what} of the {len(values)} of {graph!r}"
             )
-        repeated = [name for name, count in Counter(names).items() if count > 1]
+        repeated = [name for name, count in Counter(names).items() if name and count > 1]
         if repeated:
             raise InternalError(f"signature {key} names two of its {what} {', '.join(repeated)}")
 

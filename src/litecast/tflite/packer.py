@@ -190,8 +190,8 @@ class _Scope:
         return [Node(call, [], [], Loc())]
 
     def tensor_maps(self, names: Sequence[str], values: Sequence[Value]) -> list[Any]:
-        """Return the TensorMaps of a signature, in its own order."""
-        pairs = zip(names, values, strict=True)
+        """Return the TensorMaps of a signature, in its own order; what it does not name is no part of it."""
+        pairs = [(name, value) for name, value in zip(names, values, strict=True) if name]
         return [table("TensorMap", name=text(name), tensorIndex=self.tensors[value]) for name, value in pairs]
 
     def _numbers(self, values: Iterable[Value | None]) -> Array:

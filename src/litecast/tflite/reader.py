@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import partial
 from os import PathLike
@@ -22,6 +23,7 @@ from litecast.tflite.tail import split_tail
 
 __all__ = ["read"]
 
+Named = list[tuple[Value, str]]
 DEPTH_LIMIT = 64
 """Levels of nested control flow; deeper nesting is taken for a broken file."""
 
@@ -66,7 +68,7 @@ class _Reader:
         for number, index in enumerate(self.source.numbers(self.root, "MetadataBuffer")):
             content = self.buffer(index)
             model.metadata[f"metadata_buffer:{number}"] = b"" if content is None else content.tobytes()
-        model.signatures = dict(map(self._signature, self.source.each(self.root, "SignatureDefs")))
+        model.signatures = self._signatures()
         self._entries(model)
         _take_initialisation(model)
         return model
@@ -79,7 +81,15 @@ class _Reader:
         if entries != list(dict.fromkeys(signed)):
             model.graphs = entries
 
-    def _signature(self, entry: Any) -> tuple[str, Signature]:
+    def _signatures(self) -> dict[str, Signature]:
+        # Several may name outputs of one graph: it has them all before any is described.
+        found = list(map(self._signature, self.source.each(self.root, "SignatureDefs")))
+        return {
+            key: Signature(graph, _in_order(graph.inputs, inputs), _in_order(graph.outputs, outputs))
+            for key, graph, inputs, outputs in found
+        }
+
+    def _signature(self, entry: Any) -> tuple[str, Graph, Named, Named]:
         key = self.source.text(entry.SignatureKey())
         if not 0 <= entry.SubgraphIndex() < len(self.graphs):
             raise ValueError(f"signature {key} names subgraph {entry.SubgraphIndex()}, which does not exist")
@@ -87,14 +97,13 @@ class _Reader:
         graph = self.graphs[entry.SubgraphIndex()]
         inputs = self._names(scope, self.source.each(entry, "Inputs"))
         outputs = self._names(scope, self.source.each(entry, "Outputs"))
-        if not {id(value) for value, _ in inputs} <= {id(value) for value in graph.inputs}:
-            raise ValueError(f"signature {key} names an input that the subgraph does not have")
-        missing = [value for value, _ in outputs if value not in graph.outputs]
-        if missing:
-            graph.set_outputs([*graph.outputs, *missing])
-        return key, Signature(graph, _in_order(graph.inputs, inputs), _in_order(graph.outputs, outputs))
+        if Counter(value for value, _ in inputs) - Counter(graph.inputs):
+            raise ValueError(f"signature {key} names an input that the subgraph does not have, or one twice")
+        more = Counter(value for value, _ in outputs) - Counter(graph.outputs)
+        graph.set_outputs([*graph.outputs, *more.elements()])
+        return key, graph, inputs, outputs
 
-    def _names(self, scope: _Scope, maps: Iterable[Any]) -> list[tuple[Value, str]]:
+    def _names(self, scope: _Scope, maps: Iterable[Any]) -> Named:
         return [(scope.value(entry.TensorIndex()), self.source.text(entry.Name())) for entry in maps]
 
     # -- buffers -----------------------------------------------------------------------------------
@@ -330,14 +339,14 @@ class _Scope:
         value.const = Lazy(value.dtype, shape, partial(densify, parameters, stored, shape))
 
 
-def _in_order(values: Iterable[Value], named: list[tuple[Value, str]]) -> list[str]:
-    """Names of the values in graph order; a value without one has its tensor's name."""
+def _in_order(values: Iterable[Value], named: Named) -> list[str]:
+    """Names of the values in graph order, "" for one that the signature leaves out."""
     rest = list(named)
     names: list[str] = []
     for value in values:
         place = next((i for i, (other, _) in enumerate(rest) if other is value), None)
-        name = value.name if place is None else rest.pop(place)[1]
-        while name in names:
+        name = "" if place is None else rest.pop(place)[1]
+        while name and name in names:
             name += "_"
         names.append(name)
     return names

@@ -10,13 +10,10 @@ import os
 import struct
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
 from hashlib import blake2b
-from os import PathLike
-from pathlib import Path
 from typing import Any, BinaryIO
 
-from litecast.errors import FormatError, InternalError
+from litecast.errors import InternalError
 from litecast.ir.graph import Model, Value
 from litecast.ir.types import DType
 from litecast.tflite.buffers import encode, encoded_size
@@ -26,13 +23,13 @@ from litecast.tflite.quantization import Sparsity
 from litecast.tflite.schema import schema
 from litecast.tflite.tail import place_tail
 
-__all__ = ["INLINE_LIMIT", "save", "write", "write_to"]
+__all__ = ["INLINE_LIMIT", "write", "write_to"]
 
 INLINE_LIMIT = (1 << 31) - 1
 """Bytes above which constants lie outside the FlatBuffer, at Buffer.offset: FlatBuffers end below 2 GiB."""
 ALIGNMENT = 16
 HEAD, CHUNK = 1 << 12, 1 << 20
-"""Bytes that tell most constants of one size apart, and bytes that are compared at a time where they do not."""
+"""Bytes that tell most constants of one size apart; bytes that are compared at a time where they do not."""
 
 
 def write(
@@ -73,29 +70,6 @@ def write_to(
     file.seek(0)
     file.write(content)
     file.seek(0, os.SEEK_END)
-
-
-def save(
-    model: Model | bytes, path: str | PathLike[str], *, conversion_metadata: Conversion | bool = True
-) -> None:
-    """Write a model to a file: beside it first, then renamed, so that no partial file is ever left.
-
-    Raises FormatError where the place cannot be written.
-    """
-    target = Path(path)
-    partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("w+b") as file:
-            if isinstance(model, Model):
-                write_to(model, file, conversion_metadata=conversion_metadata)
-            else:
-                file.write(model)
-        partial.replace(target)
-    except OSError as error:
-        raise FormatError(path, f"cannot be written: {error.strerror or error}") from error
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
 
 
 def _size(value: Value) -> int:
