@@ -36,3 +36,9 @@ def test_an_error_leaves_nothing_behind(tmp_path):
 def test_unwritable(tmp_path, name):
     with pytest.raises(FormatError, match="cannot be written"), replacing(tmp_path / name):
         pass
+
+
+def test_an_error_about_another_file_stays_what_it_is(tmp_path):
+    with pytest.raises(FileNotFoundError), replacing(tmp_path / "model.tflite"):
+        (tmp_path / "source").read_bytes()
+    assert os.listdir(tmp_path) == []

@@ -80,7 +80,11 @@ def compare(
         return (0.0, 0.0, 1.0, True, "") if same else (*_APART, "strings differ")
     if reference.size == 0:
         return 0.0, 0.0, 1.0, True, ""
-    kind = np.complex128 if "c" in (actual.dtype.kind, reference.dtype.kind) else np.float64
+    kinds = actual.dtype.kind + reference.dtype.kind
+    if set(kinds) <= set("biu") and ("b" in kinds or np.array_equal(actual, reference)):
+        same = bool(np.array_equal(actual, reference))
+        return (0.0, 0.0, 1.0, True, "") if same else (*_APART, "booleans differ")
+    kind = np.complex128 if "c" in kinds else np.float64
     one, two = actual.astype(kind).ravel(), reference.astype(kind).ravel()
     finite = np.isfinite(one) & np.isfinite(two)
     alike = finite | (one == two) | (np.isnan(one) & np.isnan(two))
@@ -88,6 +92,8 @@ def compare(
         return *_APART, f"{int((~alike).sum())} of {one.size} values are not finite where the other's are"
     one, two = one[finite], two[finite]
     error = float(np.abs(one - two).max(initial=0.0))
+    if set(kinds) <= set("iu"):
+        error = max(error, 1.0)  # they differ, though float64 may not tell
     largest = float(np.abs(two).max(initial=0.0))
     relative = error / largest if largest else error
     norms = float(np.linalg.norm(one) * np.linalg.norm(two))

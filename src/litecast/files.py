@@ -34,6 +34,8 @@ def replacing(path: str | PathLike[str]) -> Iterator[Path]:
         _adopt_mode(temporary, target)
         os.replace(temporary, target)
     except OSError as error:
+        if error.filename not in (None, str(temporary)):
+            raise  # it is about another file that the block uses
         raise FormatError(target, f"cannot be written ({error.strerror or error})") from error
     finally:
         temporary.unlink(missing_ok=True)

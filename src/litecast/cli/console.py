@@ -112,7 +112,7 @@ def print_json(data: Any) -> None:
 def size(count: float) -> str:
     """Return a number of bytes for people: 512 B, 3.4 MB."""
     for unit in ("B", "kB", "MB"):
-        if count < 1000:
+        if count < 999.5:
             return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
         count /= 1000
     return f"{count:.2f} GB"

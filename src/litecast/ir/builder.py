@@ -25,8 +25,13 @@ Runner = Callable[[Op, Sequence[Value | None], Sequence[TensorType]], Sequence[A
 class Composite(ABC):
     """Several values that stand for one tensor (a complex pair), and lower what is applied to it themselves.
 
-    It has the `dtype`, `shape`, `rank` and `type` of the tensor that it stands for.
+    It has the `dtype`, `shape` and `rank` of the tensor that it stands for.
     """
+
+    @property
+    @abstractmethod
+    def type(self) -> TensorType:
+        """The type of that tensor."""
 
     @abstractmethod
     def apply(self, b: Builder, op: Op, operands: Sequence[Any]) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from litecast.errors import InferenceError
 from litecast.ir.op import Array, Op
 from litecast.ir.types import DType, Quant, Shape, TensorType
 
@@ -91,14 +92,14 @@ class Value:
 
     @property
     def shape(self) -> Shape:
-        """Dimensions; ValueError where the rank is unknown."""
+        """Dimensions; InferenceError where the rank is unknown."""
         if self.type.shape is None:
-            raise ValueError(f"the rank of {self.name or 'a value'} is not known")
+            raise InferenceError(f"the rank of {self.name or 'a value'} is not known")
         return self.type.shape
 
     @property
     def rank(self) -> int:
-        """Number of dimensions; ValueError where unknown."""
+        """Number of dimensions; InferenceError where unknown."""
         return len(self.shape)
 
     @property

@@ -120,6 +120,10 @@ def as_complex(b: Builder, x: Any) -> Complex:
     if isinstance(x, Complex):
         return x
     value = x if isinstance(x, Value) else b.const(x)
+    if value.dtype is DType.COMPLEX128:
+        raise UnsupportedError(
+            Unsupported("complex128", "LiteRT computes with float32 only", hint="use complex64")
+        )
     if not value.dtype.is_complex:
         real = value if value.dtype is DType.FLOAT32 else b(ops.Cast(value.dtype, DType.FLOAT32), value)
         return Complex(real, None)

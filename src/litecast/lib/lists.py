@@ -55,6 +55,13 @@ class TensorList:
         """Whether no element is written."""
         return self.stacked is None and not any(item is not None for item in self.items or ())
 
+    @property
+    def is_shaped(self) -> bool:
+        """Whether the shape of the elements is known, so that the list can be a tensor."""
+        if self.stacked is not None or (self.element is not None and self.element.shape is not None):
+            return True
+        return self.declared is not None and None not in self.declared
+
     def size(self, b: Builder) -> Value:
         """Return the number of elements, INT32 scalar."""
         if self.stacked is not None:
@@ -114,12 +121,10 @@ class TensorList:
             return self.stacked
         if self.items is not None and self.empty:
             return self._zeros(b, [len(self.items), *self._element_dims()])
-        result: Value
         if self.items is not None:
-            result = array.pack(b, self._elements(b, self.items), 0)
-        else:
-            result = b(Fill(), self._shape(b), self._scalar(b))
-        return result
+            packed: Value = array.pack(b, self._elements(b, self.items), 0)
+            return packed
+        return self._typed(b(Fill(), self._shape(b), self._scalar(b)))
 
     def concat(self, b: Builder) -> Value:
         """Return the elements concatenated along their axis 0."""
@@ -140,7 +145,7 @@ class TensorList:
         known = self.seen(TensorType(items.dtype, items.shape[1:]))
         where = array.expand_dims(b, indices, 1)
         if self.empty:
-            return TensorList.of(b(ScatterNd(), where, items, known._shape(b)))
+            return TensorList.of(known._typed(b(ScatterNd(), where, items, known._shape(b))))
         stacked = known.stack(b)
         shape = b.dims(stacked.shape)
         written = b(ScatterNd(), where, items, shape)
@@ -161,19 +166,28 @@ class TensorList:
         """Return the list knowing the type of its elements."""
         return self if self.element is not None else replace(self, element=element)
 
+    def expecting(self, declared: tuple[int | None, ...] | None) -> TensorList:
+        """Return the list knowing an element shape that a reader states, where nothing better is known."""
+        if (
+            declared is None
+            or self.element is not None
+            or (self.declared is not None and None not in self.declared)
+        ):
+            return self
+        return replace(self, declared=declared)
+
     # -- as values -------------------------------------------------------------------------------------------
 
     def leaves(self) -> tuple[Value, ...]:
-        """Return the values that hold the list; only a stacked list has one."""
-        if self.stacked is None:
-            raise UnsupportedError(
-                Unsupported("TensorList", "a list is needed as a tensor before anything was written")
-            )
-        return (self.stacked,)
+        """Return what holds the list: its tensor, or the length (if any) of one that nothing wrote."""
+        held = self.stacked if self.stacked is not None else self.length
+        return () if held is None else (held,)
 
     def rebuild(self, leaves: Sequence[Value]) -> TensorList:
         """Return the same list held by other values."""
-        return TensorList.of(leaves[0])
+        if self.stacked is not None:
+            return TensorList.of(leaves[0])
+        return replace(self, length=leaves[0]) if leaves else self
 
     # -- zeros -----------------------------------------------------------------------------------------------
 
@@ -187,6 +201,12 @@ class TensorList:
     def _shape(self, b: Builder) -> Value:
         result: Value = array.pack(b, [self.size(b), *(b.dim(dim) for dim in self._element_dims())], 0)
         return result
+
+    def _typed(self, stacked: Value) -> Value:
+        """Return a tensor of the elements with the shape that is known of them; its length may be any."""
+        if not stacked.is_const:
+            stacked.type = TensorType(self.dtype, (stacked.shape[0], *self._element_dims()))
+        return stacked
 
     def _scalar(self, b: Builder) -> Value:
         return b.const(np.zeros((), self.dtype.numpy))

@@ -1,6 +1,6 @@
-"""Operations that have no builtin and never reach a file: rules recognise idioms by them, legalization expands the rest.
+"""Operations without a builtin that never reach a file: rules see idioms by them, legalization expands them.
 
-They are the exception to "the operation set is the TFLite builtin set": GELU cannot be seen in the expansion of erf.
+They are the exception to "the operation set is the TFLite builtin set": what erf expands to hides a GELU.
 """
 
 from __future__ import annotations

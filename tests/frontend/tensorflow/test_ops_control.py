@@ -275,3 +275,13 @@ def test_recursion_through_one_function():
 
     assert operations(lambda x: twice(twice(x)), f32(2)) == ["Mul", "Mul"]
     check(lambda x: twice(twice(x)), f32(2))
+
+
+def test_list_whose_reader_states_the_shape():
+    from tensorflow.python.ops import list_ops
+
+    def function(x):
+        handle = list_ops.tensor_list_reserve(None, 2, tf.float32)
+        return list_ops.tensor_list_get_item(handle, 1, tf.float32, [3]) + x
+
+    check(function, f32(3))

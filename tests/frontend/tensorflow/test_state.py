@@ -250,3 +250,27 @@ def test_training_is_not_traced(tmp_path):
     module = Module()
     converted = save(module, tmp_path / "m", main=module.run)
     assert converted.report.ops == {"FullyConnected": 1}
+
+
+def test_a_variable_whose_shape_changes_is_refused(tmp_path):
+    class Module(tf.Module):
+        def __init__(self):
+            super().__init__()
+            self.state = tf.Variable(tf.zeros([1, 2]), shape=[None, 2])
+
+        @tf.function(input_signature=[tf.TensorSpec([1, 2])])
+        def grow(self, x):
+            self.state.assign(tf.concat([self.state, x], 0))
+            return tf.reduce_sum(self.state)
+
+        @tf.function(input_signature=[tf.TensorSpec([1, 2])])
+        def keep(self, x):
+            self.state.assign(x * 2.0)
+            return self.state.read_value()
+
+    module = Module()
+    tf.saved_model.save(module, str(tmp_path / "m"), signatures={"grow": module.grow, "keep": module.keep})
+    with pytest.raises(UnsupportedError, match="has an open shape and changes it"):
+        litecast.convert(tmp_path / "m")
+    found = litecast.convert(tmp_path / "m", signatures=["keep"])(np.float32([[1, 2]]))
+    np.testing.assert_array_equal(found["output_0"], [[2, 4]])

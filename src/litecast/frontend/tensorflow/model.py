@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from litecast.errors import ConvertError, Unsupported, UnsupportedError
+from litecast.errors import ConvertError, InternalError, Unsupported, UnsupportedError
 from litecast.frontend.tensorflow import ops  # noqa: F401  (fills the importer table)
 from litecast.frontend.tensorflow.attributes import dtype_of
 from litecast.frontend.tensorflow.object_graph import ObjectGraph, TensorSpec
@@ -53,6 +53,8 @@ def trace_saved_model(
         traced = _trace_all(tracer, source, chosen, shapes or {}, batch)
         if not tracer.retrace:
             break
+    else:
+        raise InternalError(f"{source.url}: after {ROUNDS} traces, more variables turn out to be written")
     if tracer.missing:
         raise UnsupportedError(dict.fromkeys(tracer.missing))
     return ir.Model(traced, init_graph(list(tracer.variables.values()), run), notes=notes)

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from litecast.errors import ConvertError
+from litecast.errors import ConvertError, Unsupported, UnsupportedError
 from litecast.ir.builder import Builder
 from litecast.ir.graph import Graph, Value
-from litecast.ir.types import DType, Sym, TensorType
+from litecast.ir.types import DType, TensorType
 from litecast.ops import AssignVariable, ReadVariable, VarHandle
 
 if TYPE_CHECKING:
@@ -33,14 +33,15 @@ class Variable:
         self.reference = False
 
     @property
+    def is_open(self) -> bool:
+        """Whether the declared shape allows values of several shapes."""
+        return self.declared is None or None in self.declared
+
+    @property
     def type(self) -> TensorType:
         """Element type and shape; the shape of the initial value where the declared one is open."""
-        if self.declared is not None and None not in self.declared:
-            return TensorType(self.dtype, tuple(int(dim) for dim in self.declared if dim is not None))
-        if self.declared is None:
-            return TensorType(self.dtype, None if self.initial is None else np.shape(self.initial))
-        dims = [Sym(f"{self.name}_{axis}") if dim is None else dim for axis, dim in enumerate(self.declared)]
-        return TensorType(self.dtype, tuple(dims))
+        declared = None if self.declared is None else tuple(dim for dim in self.declared if dim is not None)
+        return TensorType(self.dtype, np.shape(self.initial) if self.is_open else declared)
 
     def read(self, b: Builder) -> Value:
         """Return the contents: a constant, or a read of the resource where some signature writes it."""
@@ -62,6 +63,14 @@ class Variable:
                 raise ConvertError(f"the initial value of variable {self.name} is not a constant")
             self.initial = value.array()
             return
+        if self.is_open and value.type.shape != self.type.shape:
+            raise UnsupportedError(
+                Unsupported(
+                    "AssignVariable",
+                    f"variable {self.name} has an open shape and changes it, which LiteRT gets wrong",
+                    hint="give the variable a fixed shape",
+                )
+            )
         if not self.mutable:
             self.mutable = self.tracer.retrace = True
         b(AssignVariable(), self._handle(b), value)

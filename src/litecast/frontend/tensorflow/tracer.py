@@ -19,7 +19,7 @@ from litecast.frontend.tensorflow.frame import DROPPED, Frame, node_name
 from litecast.frontend.tensorflow.functionalize import JOINS, flow_of, guard, outermost
 from litecast.frontend.tensorflow.importer import tf
 from litecast.frontend.tensorflow.state import Variable
-from litecast.ir.builder import Builder, Runner
+from litecast.ir.builder import Builder, Composite, Runner
 from litecast.ir.graph import Loc, Node, Value
 from litecast.ir.types import DType
 from litecast.ops.custom import Opaque
@@ -162,6 +162,8 @@ class Tracer:
                     raise _explained(error, loc, node) from error
                 # What stands in for a missing operation does not fit.
                 results = self._opaque(b, node, inputs, attributes)
+            else:
+                _check_shapes(results, node, loc)
         if follows or len(self.missing) > known:
             self._tainted.update({id(result): result for result in results})
         _name_results(results, loc, b.nodes[start:])
@@ -223,6 +225,21 @@ class Tracer:
             self._bodies[name] = {node.name: node for node in self.functions[name].node_def}
         return self._bodies[name]
 
+    def handed_on(self, name: str) -> list[int]:
+        """Return the positions at which a library function returns its argument unchanged, through identities."""
+        definition, nodes = self.functions.get(name), self._body(name) if name in self.functions else {}
+        if definition is None:
+            return []
+        found = []
+        pairs = zip(definition.signature.input_arg, definition.signature.output_arg, strict=False)
+        for position, (argument, output) in enumerate(pairs):
+            source = node_name(definition.ret[output.name])
+            while source in nodes and nodes[source].op == "Identity":
+                source = node_name(nodes[source].input[0])
+            if source == argument.name:
+                found.append(position)
+        return found
+
     def note_write(self, variable: Variable) -> None:
         """Count a write; UnsupportedError where it would run whatever a TensorFlow 1 decision says."""
         if self.speculative:
@@ -253,6 +270,10 @@ class Function:
     def __call__(self, b: Builder, *arguments: Any) -> list[Any]:
         """Trace the function on arguments and return its results."""
         return self.tracer.call(b, self.reference, arguments)
+
+    def handed_on(self) -> list[int]:
+        """Return the positions of the arguments that the function returns unchanged at the same position."""
+        return self.tracer.handed_on(self.reference.name)
 
     @property
     def name(self) -> str:
@@ -285,6 +306,21 @@ def _explained(error: Exception, loc: Loc, node: Any) -> ConvertError:
     if isinstance(error, ConvertError):
         return error
     return InternalError(f"importing {node.op} at {loc}: {type(error).__name__}: {error}")
+
+
+def _check_shapes(results: Sequence[Any], node: Any, loc: Loc) -> None:
+    """Compare what was inferred with the shapes that the source states for a node (`_output_shapes`)."""
+    if "_output_shapes" not in node.attr:
+        return
+    for result, stated in zip(results, node.attr["_output_shapes"].list.shape, strict=False):
+        found = result.type.shape if isinstance(result, (Value, Composite)) else None
+        if found is None or stated.unknown_rank:
+            continue
+        sizes = [dim.size for dim in stated.dim]
+        if len(sizes) != len(found) or any(
+            size >= 0 and isinstance(dim, int) and size != dim for size, dim in zip(sizes, found, strict=True)
+        ):
+            raise InternalError(f"{loc}: the inferred shape {list(found)} is not the model's own {sizes}")
 
 
 def _placed(item: Unsupported, loc: Loc) -> Unsupported:

@@ -38,7 +38,7 @@ def tensor_list_from_tensor(b: Builder, x: Value, element_shape: Value) -> Tenso
 @tf("TensorListGetItem", harmless=("element_dtype",))
 def tensor_list_get_item(b: Builder, xs: TensorList, index: Value, element_shape: Value) -> Value:
     """One element."""
-    return xs.get(b, index)
+    return xs.expecting(_declared(element_shape)).get(b, index)
 
 
 @tf("TensorListSetItem", harmless=("element_dtype",))
@@ -53,7 +53,7 @@ def tensor_list_set_item(
 @tf("TensorListStack", harmless=("element_dtype", "num_elements"))
 def tensor_list_stack(b: Builder, xs: TensorList, element_shape: Value) -> Value:
     """The elements along a new axis 0."""
-    return xs.stack(b)
+    return xs.expecting(_declared(element_shape)).stack(b)
 
 
 @tf("TensorListLength")
@@ -77,7 +77,7 @@ def tensor_list_push_back(b: Builder, xs: TensorList, item: Value) -> TensorList
 @tf("TensorListPopBack", harmless=("element_dtype",))
 def tensor_list_pop_back(b: Builder, xs: TensorList, element_shape: Value) -> tuple[TensorList, Value]:
     """The list without its last element, and that element."""
-    return xs.pop(b)
+    return xs.expecting(_declared(element_shape)).pop(b)
 
 
 @tf("TensorListConcat", "TensorListConcatV2", harmless=("element_dtype", "element_shape"))
@@ -116,7 +116,7 @@ def tensor_list_split(b: Builder, x: Value, element_shape: Value, lengths: Value
 @tf("TensorListGather", harmless=("element_dtype",))
 def tensor_list_gather(b: Builder, xs: TensorList, indices: Value, element_shape: Value) -> Value:
     """Some elements, stacked."""
-    return xs.gather(b, indices)
+    return xs.expecting(_declared(element_shape)).gather(b, indices)
 
 
 @tf("TensorListScatter", "TensorListScatterV2", harmless=("element_dtype",))
