@@ -5,7 +5,7 @@ State is made of values: a TensorList or a complex pair is its leaves, any other
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, TypeVar
 
 from litecast.errors import Unsupported, UnsupportedError
@@ -23,18 +23,23 @@ ROUNDS = 8
 """Traces after which the types of a loop's state must have settled."""
 
 
-def while_loop(b: Builder, state: Sequence[Any], cond: Traced, body: Traced) -> list[Any]:
+def while_loop(
+    b: Builder, state: Sequence[Any], cond: Traced, body: Traced, fixed: Collection[int] = ()
+) -> list[Any]:
     """Return the state after `while cond(*state): state = body(*state)`.
 
     `cond` and `body` are called as `cond(inner_builder, *state)`, several times: a loop is traced until the
     types of its state settle (a dimension that changes becomes a fresh unknown). Constants that the body
-    hands on unchanged become constants of the body; lists become stacked tensors.
+    hands on unchanged become constants of the body; lists become stacked tensors. `fixed` names positions of
+    the state that the body surely hands on, for bodies that need the contents of such constants.
     """
+    fixed = {index for index in fixed if isinstance(state[index], Value) and state[index].is_const}
     if _runs_once(b, state, cond, body):
         return list(body(b, *state))
-    state = _materialize(b, _peeled(b, state, cond, body), body)
-    types, handed_on = _settle(b, state, body)
+    state = _materialize(b, _peeled(b, state, cond, body), body, fixed)
     leaves = _leaves(state)
+    known = {index: leaf for index, leaf in enumerate(leaves) if any(leaf is state[place] for place in fixed)}
+    types, handed_on = _settle(b, state, body, known)
     constants = {index: leaf for index, leaf in enumerate(leaves) if handed_on[index] and leaf.is_const}
     inner, results = _trace(b, "body", types, state, body, constants)
     inner.graph.set_outputs(_without(_leaves(results), constants))
@@ -50,17 +55,22 @@ def while_loop(b: Builder, state: Sequence[Any], cond: Traced, body: Traced) -> 
     )
 
 
-def _settle(b: Builder, state: Sequence[Any], body: Traced) -> tuple[list[TensorType], list[bool]]:
+def _settle(
+    b: Builder, state: Sequence[Any], body: Traced, constants: dict[int, Value]
+) -> tuple[list[TensorType], list[bool]]:
     """Return the types of the leaves in every turn, and whether the body hands each leaf on unchanged."""
     types = [leaf.type for leaf in _leaves(state)]
     for _ in range(ROUNDS):
-        inner, results = _trace(b, "body", types, state, body, {})
+        inner, results = _trace(b, "body", types, state, body, constants)
         _same_structure(state, results)
         outputs = _leaves(results)
         pairs = zip(types, (out.type for out in outputs), strict=True)
         joined = [_join(b, index, *pair) for index, pair in enumerate(pairs)]
         if joined == types:
-            return types, [out is arg for out, arg in zip(outputs, inner.graph.inputs, strict=True)]
+            arguments = iter(inner.graph.inputs)
+            return types, [
+                index in constants or out is next(arguments) for index, out in enumerate(outputs)
+            ]
         types = joined
     raise UnsupportedError(Unsupported("While", "the shapes of the loop's state do not settle"))
 
@@ -115,7 +125,8 @@ def branch(
     types = [leaf.type for leaf in leaves]
     yes, taken = _trace(b, "then", types, operands, then, constants)
     no, other = _trace(b, "else", types, operands, otherwise, constants)
-    taken, other = [_stacked(yes, x) for x in taken], [_stacked(no, x) for x in other]
+    seen = list(zip(map(_taught, taken, other), map(_taught, other, taken), strict=True))
+    taken, other = [_stacked(yes, x) for x, _ in seen], [_stacked(no, x) for _, x in seen]
     _same_structure(taken, other)
     yes.graph.set_outputs(_leaves(taken))
     no.graph.set_outputs(_leaves(other))
@@ -171,28 +182,34 @@ def _rebuild(state: Sequence[Any], leaves: Sequence[Value]) -> list[Any]:
 
 
 def _stacked(b: Builder, item: Any) -> Any:
-    return TensorList.of(item.stack(b)) if isinstance(item, TensorList) else item
+    """Return a list as the one tensor that it can be once the shape of its elements is known."""
+    return TensorList.of(item.stack(b)) if isinstance(item, TensorList) and item.is_shaped else item
 
 
-def _materialize(b: Builder, state: Sequence[Any], body: Traced) -> list[Any]:
+def _taught(item: Any, other: Any) -> Any:
+    """Return a list knowing the elements of another that stands for the same one."""
+    if not isinstance(item, TensorList) or not isinstance(other, TensorList) or other.element is None:
+        return item
+    return item.seen(other.element)
+
+
+def _materialize(b: Builder, state: Sequence[Any], body: Traced, fixed: Collection[int]) -> list[Any]:
     """Return the state with every list stacked; what the body writes shows the shape of its elements."""
     if any(isinstance(item, TensorList) and item.empty and item.element is None for item in state):
-        state = _seen(b, state, body)
-    return [_stacked(b, item) for item in state]
+        state = _seen(b, state, body, fixed)
+    return [TensorList.of(item.stack(b)) if isinstance(item, TensorList) else item for item in state]
 
 
-def _seen(b: Builder, state: Sequence[Any], body: Traced) -> list[Any]:
+def _seen(b: Builder, state: Sequence[Any], body: Traced, fixed: Collection[int]) -> list[Any]:
     """Trace the body once into a graph that is thrown away, to learn the element types of its lists."""
-    probe = b.subgraph("probe", [item.type for item in state if isinstance(item, Value)])
+    open_ = [isinstance(item, Value) and index not in fixed for index, item in enumerate(state)]
+    probe = b.subgraph("probe", [item.type for item, is_open in zip(state, open_, strict=True) if is_open])
     arguments = iter(probe.graph.inputs)
-    results = body(probe, *(next(arguments) if isinstance(item, Value) else item for item in state))
+    results = body(
+        probe, *(next(arguments) if is_open else item for item, is_open in zip(state, open_, strict=True))
+    )
     _discard(probe)
-    return [
-        item.seen(result.element)
-        if isinstance(item, TensorList) and isinstance(result, TensorList) and result.element is not None
-        else item
-        for item, result in zip(state, results, strict=True)
-    ]
+    return list(map(_taught, state, results))
 
 
 def _same_structure(state: Sequence[Any], results: Sequence[Any]) -> None:

@@ -134,6 +134,17 @@ def bounded(x):
     return v1.while_loop(lambda y: tf.reduce_sum(y) < 100.0, lambda y: y + 1.0, [x], maximum_iterations=4)
 
 
+def constants_from_outside(x):
+    """Operands that the kernels take as options come into the loop through a constant Enter."""
+    axis, order, shape = tf.constant([0]), tf.constant([1, 0]), tf.constant([-1, 3])
+
+    def body(turn, y):
+        y = tf.transpose(tf.transpose(y, order) * 0.5, order)
+        return turn + 1, tf.reshape(y - tf.reduce_mean(y, axis), shape)
+
+    return v1.while_loop(lambda turn, _: turn < 3, body, [0, x])
+
+
 def swapped(x, y):
     return v1.while_loop(lambda i, a, b: i < 3, lambda i, a, b: (i + 1, b, a + 1.0), [0, x, y])
 
@@ -150,6 +161,7 @@ LOOPS = {
     "once": (once, X, ROWS),
     "reference_variable": (reference_variable, X, ROWS),
     "bounded": (bounded, X, ROWS),
+    "constants_from_outside": (constants_from_outside, X, ROWS),
     "swapped": (swapped, [*X, *X], [[floats(2, 3), floats(2, 3, seed=3)]]),
 }
 
@@ -372,6 +384,21 @@ def written_in_cond(x):
     return tensor_array_ops.build_ta_with_new_flow(array, flow).stack()
 
 
+def written_in_cond_in_loop(x):
+    """An element shape that nobody states, and that only one side of the decision shows."""
+    from tensorflow.python.ops import tensor_array_ops
+
+    def body(turn, array):
+        even = tf.equal(turn % 2, 0)
+        flow = v1.cond(even, lambda: array.write(turn, x[turn]).flow, lambda: tf.identity(array.flow))
+        return turn + 1, tensor_array_ops.build_ta_with_new_flow(array, flow)
+
+    steps = tf.shape(x)[0]
+    start = [array_of(steps), array_of(4)]
+    arrays = [v1.while_loop(lambda turn, _: turn < steps, body, [0, array])[1] for array in start]
+    return [array.read(0) for array in arrays]
+
+
 def mapped(x):
     return v1.map_fn(lambda row: row * tf.reduce_sum(row), x), v1.scan(lambda total, row: total + row, x)
 
@@ -413,6 +440,7 @@ ARRAYS = {
     "divided": (divided, FOUR, OPEN_ROWS[:1]),
     "scattered": (scattered, FOUR, OPEN_ROWS[:1]),
     "written_in_cond": (written_in_cond, FOUR, [[floats(4, 3)], [np.abs(floats(4, 3))]]),
+    "written_in_cond_in_loop": (written_in_cond_in_loop, X, OPEN_ROWS),
     "mapped": (mapped, X, OPEN_ROWS),
     "dynamic_rnn": (dynamic_rnn, [(F, (None, 5, 3))], SEQUENCE),
     "dynamic_rnn_open": (dynamic_rnn, [(F, (None, None, 3))], [*SEQUENCE, [floats(1, 2, 3)]]),

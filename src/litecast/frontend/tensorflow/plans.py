@@ -186,7 +186,8 @@ class Loop(Plan):
             following = flow.tracer.evaluate(inner, turn, list(self.state.values()))
             return [*map(_reader(inner, self.topology), self.state, following), *values[len(self.state) :]]
 
-        final = dict(zip(self.state, control.while_loop(b, start, cond, body), strict=False))
+        fixed = range(len(self.state), len(start))
+        final = dict(zip(self.state, control.while_loop(b, start, cond, body, fixed), strict=False))
         return {name: [final[self.switches[node_name(nodes[name].input[0])]]] for name in self.members}
 
     def sort(self, node: Any) -> None:
