@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from litecast.errors import FormatError
-from litecast.ir.graph import Graph, Lazy, Model, Signature, Value, constant
+from litecast.ir.graph import Extra, Graph, Lazy, Model, Signature, Value, constant
 from litecast.ir.parser import parse_model
 from litecast.ir.text import print_model
 from litecast.ir.types import DType, Quant, TensorType
@@ -308,6 +308,33 @@ def test_metadata_and_description():
     assert again.metadata["TFLITE_METADATA"] == b"\0\1"
     assert again.metadata["empty"] == b""
     assert again.metadata["metadata_buffer:0"] == b"\0\1"
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_entries_that_count_operators_go_where_they_count_others(moved: bool):
+    """The writer puts entry graphs first: a file of another order cannot keep what numbers its graphs."""
+    made = stateful_model()
+    made.metadata.update(model_control_dependencies=b"edges", debug_metadata=b"places", mine=b"kept")
+    made.signatures["add"].graph.debug_index = 1
+    made.signatures["add"].graph.nodes[0].extra = Extra(debug_index=2)
+    file = unpacked(write(made))
+    if moved:
+        peek, add, pure, start = file.subgraphs
+        file.subgraphs = [peek, start, add, pure]
+        for graph in (peek, add):
+            graph.operators[0].builtinOptions.initSubgraphIndex = 1
+        for signature in file.signatureDefs:
+            signature.subgraphIndex += signature.subgraphIndex > 0
+    model = read(packed(file))
+    kept = {"mine"} if moved else {"mine", "debug_metadata", "model_control_dependencies"}
+    assert set(model.metadata) - {"CONVERSION_METADATA", "min_runtime_version"} == kept
+    assert [note.split()[1] for note in model.notes] == sorted(
+        {"debug_metadata", "model_control_dependencies"} - kept
+    )
+    add = model.signatures["add"].graph
+    assert add.debug_index == (-1 if moved else 1)
+    assert (add.nodes[0].extra or Extra()).debug_index == (-1 if moved else 2)
+    assert Runtime(write(model)).run([np.float32([1, 2])], "add")["total"].tolist() == [11, 22]
 
 
 def test_variants_and_variables():

@@ -10,11 +10,13 @@ from pathlib import Path
 from litecast.ir.graph import Graph, Model
 from litecast.ops.custom import Builtin, Custom, Flex
 
-__all__ = ["METADATA_BUFFER", "Conversion", "min_runtime", "model_metadata"]
+__all__ = ["METADATA_BUFFER", "Conversion", "drop_numbered", "min_runtime", "model_metadata"]
 
 METADATA_BUFFER = "metadata_buffer:"
 """Under names with this prefix `Model.metadata` holds the nameless entries of the deprecated field."""
 CONVERSION, RUNTIME, LOCATION = "CONVERSION_METADATA", "min_runtime_version", "buffer_location"
+NUMBERED = ("debug_metadata", "model_control_dependencies")
+"""Entries that refer to subgraphs and operators by number (debug_metadata.fbs, control_edges.h)."""
 RUNTIME_SIZE = 16
 
 
@@ -84,6 +86,18 @@ def model_metadata(
             enable_select_tf_ops=stated.enable_select_tf_ops or Flex in kinds,
         ).pack()
     return entries
+
+
+def drop_numbered(model: Model) -> None:
+    """Drop, with a note, the entries that a model whose operators were renumbered can no longer keep."""
+    for name in NUMBERED:
+        if model.metadata.pop(name, None) is not None:
+            model.notes.append(f"metadata {name} is dropped: it counts operators of the file that was read")
+    for graph in model.all_graphs():
+        graph.debug_index = -1
+        for node in graph.nodes:
+            if node.extra is not None:
+                node.extra = replace(node.extra, debug_index=-1)
 
 
 def min_runtime(model: Model, graphs: Sequence[Graph] | None = None) -> str:

@@ -19,7 +19,7 @@ from litecast.tflite.options import encode_op, pack_options
 from litecast.tflite.quantization import Sparsity, pack_quant, quant_values
 from litecast.tflite.schema import schema, table, union_of
 
-__all__ = ["DESCRIPTION", "Packer"]
+__all__ = ["DESCRIPTION", "Packer", "file_order"]
 
 DESCRIPTION = "Litecast Converted."
 CALL_ONCE = 129
@@ -39,9 +39,8 @@ class Packer:
     def __init__(self, model: Model) -> None:
         self.model = model
         self.entries = model.entries()
-        self.init = model.init if any(map(uses_resources, self.entries)) else None
-        first = [*self.entries, *([] if self.init is None else [self.init])]
-        self.graphs = list(dict.fromkeys([*first, *(inner for graph in first for inner in walk(graph))]))
+        self.init = _init(model)
+        self.graphs = file_order(model)
         self.numbers = {graph: index for index, graph in enumerate(self.graphs)}
         self.scopes = [_Scope(self, graph) for graph in self.graphs]
         self.constants: list[Value] = []
@@ -253,6 +252,17 @@ class _Scope:
         if isinstance(value.sparsity, Sparsity):
             tensor.sparsity = value.sparsity.parameters
         return tensor
+
+
+def file_order(model: Model) -> list[Graph]:
+    """Return the graphs in the order in which a file has them: entries, the init graph, all others."""
+    init = _init(model)
+    first = [*model.entries(), *([] if init is None else [init])]
+    return list(dict.fromkeys([*first, *(inner for graph in first for inner in walk(graph))]))
+
+
+def _init(model: Model) -> Graph | None:
+    return model.init if any(map(uses_resources, model.entries())) else None
 
 
 def text(content: str) -> bytes:

@@ -15,7 +15,9 @@ from litecast.ir.op import Array
 from litecast.ir.types import Dim, DType, Sym, TensorType
 from litecast.tflite.buffers import decode
 from litecast.tflite.external import External
+from litecast.tflite.metadata import drop_numbered
 from litecast.tflite.options import CUSTOM, Encoding, decode_op
+from litecast.tflite.packer import file_order
 from litecast.tflite.quantization import Sparsity, densify, unpack_quant
 from litecast.tflite.schema import builtin_name, schema, union_member
 from litecast.tflite.source import Source, open_source, refusing
@@ -71,6 +73,8 @@ class _Reader:
         model.signatures = self._signatures()
         self._entries(model)
         _take_initialisation(model)
+        if file_order(model) != self.graphs:
+            drop_numbered(model)
         return model
 
     def _entries(self, model: Model) -> None:
