@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -18,16 +19,19 @@ __all__ = ["replacing"]
 def replacing(path: str | PathLike[str]) -> Iterator[Path]:
     """Give the path of a new file that replaces `path` when the block ends, and vanishes if it raises.
 
-    Raises FormatError where the directory is missing or cannot be written.
+    A symbolic link stays: what it names is replaced. Raises FormatError where the directory is missing or
+    cannot be written, and for a device or pipe, which a rename would put an end to.
     """
-    target = Path(path)
+    target = Path(os.path.realpath(path))
     try:
         if target.is_dir():
-            raise IsADirectoryError(21, "is a directory")
+            raise IsADirectoryError(errno.EISDIR, "is a directory")
+        if os.path.exists(path) and not os.path.isfile(path):
+            raise OSError(errno.EINVAL, "is no regular file")
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
         os.close(handle)
     except OSError as error:
-        raise FormatError(target, f"cannot be written ({error.strerror})") from error
+        raise FormatError(path, f"cannot be written ({error.strerror})") from error
     temporary = Path(name)
     try:
         yield temporary
@@ -36,7 +40,7 @@ def replacing(path: str | PathLike[str]) -> Iterator[Path]:
     except OSError as error:
         if error.filename not in (None, str(temporary)):
             raise  # it is about another file that the block uses
-        raise FormatError(target, f"cannot be written ({error.strerror or error})") from error
+        raise FormatError(path, f"cannot be written ({error.strerror or error})") from error
     finally:
         temporary.unlink(missing_ok=True)
 
