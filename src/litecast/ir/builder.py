@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from litecast.errors import ConvertError, InferenceError
 from litecast.ir.graph import Graph, Lazy, Loc, Node, Value, constant
 from litecast.ir.op import Array, Op
-from litecast.ir.types import Dim, DType, Sym, TensorType
+from litecast.ir.types import Dim, DType, Sym, TensorType, maximum_of
 
 __all__ = ["FOLD_LIMIT", "Builder", "Composite", "Runner"]
 
@@ -189,7 +190,7 @@ class Builder:
 
     def dim(self, dim: Dim) -> Value:
         """Return one dimension as an INT32 scalar: a constant, or computed from a value that carries it."""
-        from litecast.ops import Gather, Mul, Shape
+        from litecast.ops import Gather, Maximum, Mul, Shape
 
         if isinstance(dim, int):
             return self.const(np.int32(dim))
@@ -199,6 +200,9 @@ class Builder:
             result: Value = self(Gather(), self(Shape(), value), np.int32(axis))
             return result
         if dim.scale == 1 and len(dim.names) == 1:
+            largest = maximum_of(dim)
+            if largest:
+                return reduce(lambda left, right: self(Maximum(), left, right), map(self.dim, largest))
             raise InferenceError(
                 f"nothing in graph {self.graph.name} carries the unknown dimension {dim}", loc=self.loc
             )
@@ -225,6 +229,12 @@ class Builder:
             yield
         finally:
             self.loc = before
+
+    def probe(self) -> Builder:
+        """Return a Builder of a graph that is thrown away, which may use the values of this one."""
+        inner = self.subgraph("probe", [])
+        inner._carriers = dict(self._carriers)
+        return inner
 
     def subgraph(self, name: str, types: Sequence[TensorType]) -> Builder:
         """Return a Builder of a new graph with inputs of the given types, sharing location and runner."""

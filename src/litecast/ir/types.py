@@ -26,6 +26,7 @@ __all__ = [
     "TensorType",
     "broadcast",
     "fresh",
+    "maximum_of",
     "product",
     "same_dim",
 ]
@@ -259,7 +260,37 @@ def _broadcast_dim(dims: Sequence[Dim], shapes: Sequence[Sequence[Dim]]) -> Dim:
     unknown = list(dict.fromkeys(dim for dim in dims if isinstance(dim, Sym)))
     if len(unknown) < 2:
         return unknown[0] if unknown else 1
-    return Sym(f"max({','.join(sorted(map(str, unknown)))})")
+    parts = {part for dim in unknown for part in maximum_of(dim) or (dim,)}
+    return Sym(f"max({','.join(sorted(map(str, parts)))})")
+
+
+def maximum_of(dim: Sym) -> list[Dim]:
+    """Return the dimensions that an unknown is named as the largest of; none where it is named otherwise."""
+    if (
+        dim.scale != 1
+        or len(dim.names) != 1
+        or not (dim.names[0].startswith("max(") and dim.names[0][-1] == ")")
+    ):
+        return []
+    return [_monomial(part) for part in _outermost(dim.names[0][4:-1], ",")]
+
+
+def _monomial(text: str) -> Dim:
+    factors = _outermost(text, "*")
+    scale = int(factors.pop(0)) if factors[0].isdigit() else 1
+    return Sym(*factors, scale=scale) if factors else scale
+
+
+def _outermost(text: str, sign: str) -> list[str]:
+    """Split at the signs that no parentheses enclose."""
+    parts, depth = [""], 0
+    for character in text:
+        depth += (character == "(") - (character == ")")
+        if character == sign and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return parts
 
 
 @dataclass(frozen=True)

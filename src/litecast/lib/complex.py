@@ -15,9 +15,10 @@ from litecast.errors import Unsupported, UnsupportedError
 from litecast.ir.builder import Builder, Composite
 from litecast.ir.graph import Value
 from litecast.ir.op import Op
-from litecast.ir.types import DType, Shape, TensorType
+from litecast.ir.types import DType, Shape, TensorType, broadcast
+from litecast.lib import math
 
-__all__ = ["Complex", "as_complex", "conj", "to_tensor"]
+__all__ = ["Complex", "as_complex", "conj", "pair", "to_tensor"]
 
 
 class Complex(Composite):
@@ -112,6 +113,24 @@ def _zeros_like(b: Builder, x: Value) -> Value:
     if x.type.is_static:
         return b.const(np.zeros(x.shape, np.float32))
     result: Value = b(ops.ZerosLike(), x)
+    return result
+
+
+def pair(b: Builder, re: Value, im: Value) -> Complex:
+    """Return the pair of two real tensors that broadcast against each other; a constant zero part is None."""
+    shape = broadcast(re.shape, im.shape)
+    parts = [_spread(b, part, shape) for part in (re, im)]
+    if all(part is None for part in parts):
+        parts[0] = b.const(np.zeros(shape, np.float32))
+    return Complex(*parts)
+
+
+def _spread(b: Builder, part: Value, shape: Shape) -> Value | None:
+    if part.shape == shape:
+        return part
+    if part.is_const and not np.any(part.array()):
+        return None
+    result: Value = math.broadcast_to(b, part, b.dims(shape))
     return result
 
 

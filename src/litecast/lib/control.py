@@ -68,16 +68,14 @@ def _settle(
         joined = [_join(b, index, *pair) for index, pair in enumerate(pairs)]
         if joined == types:
             arguments = iter(inner.graph.inputs)
-            return types, [
-                index in constants or out is next(arguments) for index, out in enumerate(outputs)
-            ]
+            return types, [index in constants or out is next(arguments) for index, out in enumerate(outputs)]
         types = joined
     raise UnsupportedError(Unsupported("While", "the shapes of the loop's state do not settle"))
 
 
 def _runs_once(b: Builder, state: Sequence[Any], cond: Traced, body: Traced) -> bool:
     """Whether constants alone decide that the body runs exactly once (a recurrent layer on one time step)."""
-    probe = b.subgraph("probe", [])
+    probe = b.probe()
     once = _holds(probe, cond, state) is True and _holds(probe, cond, body(probe, *state)) is False
     _discard(probe)
     return once
@@ -93,7 +91,7 @@ def _peeled(b: Builder, state: Sequence[Any], cond: Traced, body: Traced) -> Seq
     """Return the state after one turn where a list starts empty: the runtime's loops take no empty tensor."""
     if not any(isinstance(item, TensorList) and item.items == () for item in state):
         return state
-    probe = b.subgraph("probe", [])
+    probe = b.probe()
     runs = _holds(probe, cond, state)
     _discard(probe)
     if runs is None:

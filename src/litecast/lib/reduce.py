@@ -13,7 +13,6 @@ from litecast.ir.graph import Value
 from litecast.ir.op import Op
 from litecast.ir.types import DType
 from litecast.lib import array, math
-from litecast.lib.array import unsupported
 
 __all__ = [
     "all_",
@@ -187,21 +186,21 @@ def bincount(b: Builder, x: Any, size: Any, weights: Any, dtype: DType, binary: 
 
     What lies beyond counts in one bin more, which is dropped.
     """
-    if not size.is_const:
-        raise unsupported("Bincount", "the number of bins is not constant", "use a constant size")
-    bins = int(size.array())
+    bins = array.cast(b, size, I32)
+    width = b(ops.Add(), bins, 1)
     ids = math.apply(b, ops.Minimum(), array.cast(b, x, I32), bins)
     rows = x.shape[0] if x.rank == 2 else 1
     if x.rank == 2:
-        starts = b(ops.Mul(), _positions(b, rows), bins + 1)
+        starts = b(ops.Mul(), _positions(b, rows), width)
         ids = b(ops.Add(), ids, array.expand_dims(b, starts, 1))
     weighted = not (weights.type.is_static and weights.type.size == 0) and not binary
     amounts = weights if weighted else array.full(b, b.dims(x.shape), 1, I32)
-    sums = segment_sum(b, amounts, ids, b(ops.Mul(), b.dim(rows), bins + 1))
-    kept = array.slice(b, array.reshape(b, sums, (rows, bins + 1)), [0, 0], [-1, bins])
+    sums = segment_sum(b, amounts, ids, b(ops.Mul(), b.dim(rows), width))
+    table = array.reshape_to(b, sums, array.pack(b, [b.dim(rows), width], 0))
+    kept = array.slice(b, table, [0, 0], array.pack(b, [b.dim(rows), bins], 0))
     if binary:
         kept = math.apply(b, ops.Minimum(), kept, 1)
-    return array.cast(b, kept if x.rank == 2 else array.reshape(b, kept, (bins,)), dtype)
+    return array.cast(b, kept if x.rank == 2 else array.reshape(b, kept, kept.shape[1:]), dtype)
 
 
 def _positions(b: Builder, count: Any) -> Any:

@@ -152,6 +152,34 @@ def test_while_over_element_types(dtype):
     check(lambda x: tf.while_loop(lambda i, y: i < 3, body, [0, x])[1], spec(dtype, 4))
 
 
+def test_while_that_hands_the_strides_of_a_slice_on():
+    def function(x, strides=(1, 2)):
+        def body(i, y, steps):
+            return i + 1, y + tf.ensure_shape(tf.strided_slice(x, [0, 1], [2, 5], steps), [2, 2]), steps
+
+        steps = tf.constant(strides)
+        return tf.while_loop(lambda i, y, s: i < 3, body, [0, tf.zeros([2, 2]), steps])[1]
+
+    check(function, f32(2, 5))
+
+
+def test_zeros_like_the_state_of_an_outer_loop():
+    def inner(i, y):
+        zeros = tf.zeros_like(y)
+        return tf.while_loop(
+            lambda j, z: j < i, lambda j, z: (j + 1, z + tf.cast(i + j, y.dtype)), [0, zeros]
+        )[1]
+
+    check(
+        lambda x: tf.while_loop(lambda i, y: i < 4, lambda i, y: (i + 1, y + inner(i, y)), [0, x])[1],
+        f32(None, 2),
+    )
+
+
+def test_vectorized_map_over_slices():
+    check(lambda x: tf.vectorized_map(lambda i: x[:, i], tf.range(tf.shape(x)[1])), f32(None, None, 2))
+
+
 # -- lists ---------------------------------------------------------------------------------------------------
 
 

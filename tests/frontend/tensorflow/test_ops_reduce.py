@@ -165,6 +165,15 @@ def test_bincount(binary, dtype):
     check(weighted, i32(6), spec(dtype, 6), inputs=[data, amounts])
 
 
+def test_bincount_of_a_computed_size():
+    def count(x, size):
+        return raw.DenseBincount(input=x, size=size, weights=np.zeros(0, np.float32))
+
+    data = np.array([0, 3, 1, 3, 9, 4], np.int32)
+    for rows in (data, data.reshape(2, 3)):
+        check(count, i32(*rows.shape), i32(), inputs=[rows, np.int32(5)])
+
+
 def test_bincount_of_the_first_kind():
     data = np.array([0, 3, 1, 3], np.int32)
     check(lambda x: raw.Bincount(arr=x, size=5, weights=np.zeros(0, np.int32)), i32(4), inputs=[data])

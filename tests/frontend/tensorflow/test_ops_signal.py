@@ -51,6 +51,16 @@ def test_fft_of_real_and_imaginary():
         check(lambda x, make=make: tf.abs(tf.signal.fft(make(x))), f32(3, 8))
 
 
+@pytest.mark.parametrize("scalar", [0.0, 2.0])
+def test_complex_of_two_shapes(scalar):
+    def function(x):
+        rows = [tf.complex(scalar, x), tf.complex(x, scalar), tf.complex(x[:, :1], x)]
+        turned = [tf.transpose(tf.exp(z)) * tf.reshape(z, [4, -1]) for z in rows]
+        return [part(z) for z in turned for part in (tf.math.real, tf.math.imag)]
+
+    check(function, f32(None, 4))
+
+
 @pytest.mark.parametrize("name", ["fft2d", "ifft2d"])
 def test_fft_2d(name):
     def function(x, y):

@@ -97,7 +97,11 @@ def _cases(
 @tf("While", "StatelessWhile", harmless=("output_shapes",))
 def while_(b: Builder, *xs: Any, cond: Any, body: Any) -> list[Any]:
     """A loop over functions of the library."""
-    return control.while_loop(b, xs, lambda inner, *state: [_truth(inner, cond(inner, *state)[0])], body)
+
+    def test(inner: Builder, *state: Any) -> list[Value]:
+        return [_truth(inner, cond(inner, *state)[0])]
+
+    return control.while_loop(b, xs, test, body, body.handed_on())
 
 
 def _truth(b: Builder, x: Value) -> Value:

@@ -12,7 +12,7 @@ from litecast.ir.builder import Builder
 from litecast.ir.graph import Value
 from litecast.ir.types import DType
 from litecast.lib import signal
-from litecast.lib.complex import Complex, as_complex
+from litecast.lib.complex import Complex, as_complex, pair
 from litecast.lib.complex import conj as conjugate
 from litecast.ops import Atan2, ComplexAbs, Transpose
 
@@ -90,7 +90,7 @@ def complex_(b: Builder, re: Value, im: Value, *, Tout: DType = DType.COMPLEX64)
     """Two real tensors as one complex one."""
     if Tout is not DType.COMPLEX64:
         raise UnsupportedError(Unsupported("Complex", "complex128 has no kernels", hint="use complex64"))
-    return Complex(re, im)
+    return pair(b, re, im)
 
 
 @tf("Real")
