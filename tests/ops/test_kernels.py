@@ -87,7 +87,9 @@ def test_the_options_are_the_schemas(kind: type[Op]) -> None:
 )
 def test_the_enumerations_are_the_schemas(ours: Any, theirs: str) -> None:
     schemas = {
-        name: number for name, number in vars(getattr(schema(), theirs)).items() if isinstance(number, int)
+        name: number
+        for name, number in vars(getattr(schema(), theirs)).items()
+        if isinstance(number, int) and not name.startswith("__")  # Python 3.13 notes the first line
     }
     assert {member.name: member.value for member in ours} == schemas
 

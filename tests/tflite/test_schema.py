@@ -33,7 +33,9 @@ def written(cls: type[Op]) -> list[Any]:
 
 
 def members(name: str) -> dict[str, int]:
-    return {key: value for key, value in vars(getattr(schema(), name)).items() if isinstance(value, int)}
+    """Members of an enumeration of the schema (Python 3.13 adds `__firstlineno__` to a class)."""
+    found = vars(getattr(schema(), name)).items()
+    return {key: value for key, value in found if isinstance(value, int) and not key.startswith("__")}
 
 
 def test_there_are_classes():

@@ -51,7 +51,8 @@ class Variable:
             return result
         if self.initial is None:
             raise ConvertError(
-                f"variable {self.name} has no value: neither the checkpoint nor an initialiser assigns it"
+                f"variable {self.name} has no value: neither the checkpoint nor an initialiser that can be "
+                "evaluated assigns it"
             )
         return b.const(self.initial, self.name)
 
@@ -59,9 +60,8 @@ class Variable:
         """Write the contents (while initialisers run: set the initial value)."""
         self.tracer.note_write(self)
         if self.tracer.initialising:
-            if not value.is_const:
-                raise ConvertError(f"the initial value of variable {self.name} is not a constant")
-            self.initial = value.array()
+            # What an initialiser computes from something unsupported hides the checkpoint's value.
+            self.initial = value.array() if value.is_const else None
             return
         if self.is_open and value.type.shape != self.type.shape:
             raise UnsupportedError(

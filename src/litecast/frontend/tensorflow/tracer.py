@@ -226,7 +226,7 @@ class Tracer:
         return self._bodies[name]
 
     def handed_on(self, name: str) -> list[int]:
-        """Return the positions at which a library function returns its argument unchanged, through identities."""
+        """Return the positions at which a library function returns its argument or its identity."""
         definition, nodes = self.functions.get(name), self._body(name) if name in self.functions else {}
         if definition is None:
             return []
