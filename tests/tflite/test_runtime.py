@@ -53,6 +53,23 @@ def test_model_without_signature():
         assert runtime.run({"y": ones, "x": 2 * ones})["sum"].tolist() == [3] * size
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_outputs_without_elements(named: bool):
+    graph = Graph()
+    x = graph.add_input(f32("n", 3), "x")
+    begin, size = constant(np.int32([0, 3])), constant(np.int32([-1, 0]))
+    op = Builtin(65, "SLICE", "SliceOptions", ())
+    none = append(graph, op, [x, begin, size], f32("n", 0), name="none")
+    graph.set_outputs([none, append(graph, ADD, [x, x], f32("n", 3), name="sum")])
+    signature = {"main": Signature(graph, ["x"], ["none", "sum"])} if named else {}
+    runtime = Runtime(write(Model(signature, graphs=[] if named else [graph])))
+    for rows in (2, 1):
+        result = runtime.run([np.ones((rows, 3), np.float32)])
+        assert result["none"].shape == (rows, 0)
+        assert result["none"].dtype == np.float32
+        assert result["sum"].tolist() == [[2] * 3] * rows
+
+
 def test_strings():
     graph = Graph()
     x = graph.add_input(TensorType(DType.STRING, (2,)), "x")

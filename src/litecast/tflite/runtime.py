@@ -25,6 +25,8 @@ from litecast.tflite.source import Source, open_source, refusing
 __all__ = ["Port", "Runtime", "evaluate"]
 
 FAILURES = (MemoryError, RuntimeError, TypeError, ValueError)
+EMPTY = "Invalid tensor size"
+"""What LiteRT says when it is asked for a tensor of no elements (interpreter_wrapper.cc, GetTensor)."""
 """What the interpreter raises."""
 
 
@@ -156,13 +158,32 @@ class Runtime:
         with _reported(f"LiteRT cannot run {self.label}"):
             if key is None:
                 return self._run_main(feeds)
-            results = self._runner(key)(**{port.name: array for port, array in feeds})
+            results = self._call(key, {port.name: array for port, array in feeds})
         return {name: results[name] for name in self.signatures[key][1]}
+
+    def _call(self, key: str, feeds: dict[str, Array]) -> dict[str, Array]:
+        runner = self._runner(key)
+        try:
+            results: dict[str, Array] = runner(**feeds)
+        except ValueError as error:  # it ran: only reading an output failed, and what it wrote stays written
+            if EMPTY not in str(error):
+                raise
+            details = runner.get_output_details()
+            results = {name: self._fetch(entry, self._subgraphs[key]) for name, entry in details.items()}
+        return results
+
+    def _fetch(self, details: Mapping[str, Any], subgraph: int = 0) -> Array:
+        """Return the contents of a tensor, which LiteRT does not give where there are none."""
+        if 0 in details["shape"]:
+            return np.zeros(details["shape"], details["dtype"])
+        return self._interpreter.get_tensor(details["index"], subgraph)
 
     def _run_main(self, feeds: list[tuple[Port, Array]]) -> dict[str, Array]:
         _feed(self._interpreter, feeds)
         self._interpreter.invoke()
-        return {port.name: self._interpreter.get_tensor(port.index) for port in self._ports(None, "output")}
+        details = self._interpreter.get_output_details()
+        ports = self._ports(None, "output")
+        return {port.name: self._fetch(entry) for port, entry in zip(ports, details, strict=True)}
 
     def _feeds(
         self, inputs: Mapping[str, Any] | Sequence[Any], ports: list[Port]
