@@ -152,6 +152,12 @@ def truncate(path, share):
     path.write_bytes(content[: int(len(content) * share)])
 
 
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
@@ -161,6 +167,7 @@ def truncate(path, share):
         (lambda model: truncate(model / "variables" / "variables.index", 0.5), "variables.index"),
         (lambda model: truncate(next(model.glob("variables/*data*")), 0.5), "variables.data-00000-of-00001"),
         (lambda model: next(model.glob("variables/*data*")).unlink(), "variables.data-00000-of-00001"),
+        (lambda model: flip(next(model.glob("variables/*data*"))), "is corrupt: the checksum of"),
         (lambda model: shutil.rmtree(model / "variables"), "variables"),
         (shutil.rmtree, "does not exist"),
     ],

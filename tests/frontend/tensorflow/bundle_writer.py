@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from litecast.frontend.tensorflow.crc32c import crc32c
 from litecast.frontend.tensorflow.proto import BundleEntryProto, BundleHeaderProto, DataType, SavedModel
 from litecast.frontend.tensorflow.proto.tensor import DTYPES
 
@@ -128,7 +129,7 @@ class BundleWriter:
             if self.order == "big" and array.dtype.itemsize > 1:
                 part = array.dtype.itemsize // (2 if array.dtype.kind == "c" else 1)
                 data = np.frombuffer(data, f"<u{part}").astype(f">u{part}").tobytes()
-            crc = plain_crc32c(data) if len(data) < 1 << 16 else 0
+            crc = plain_crc32c(data) if len(data) < 1 << 16 else crc32c(data)
         entry.shard_id, entry.offset, entry.size = shard, len(self.data[shard]), len(data)
         entry.crc32c = masked(crc)
         self.data[shard] += data

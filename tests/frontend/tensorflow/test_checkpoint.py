@@ -50,6 +50,12 @@ def test_crc32c_of_parts(seed: bytes, repeats: int, cut: int) -> None:
     assert crc32c(data[cut:], crc32c(data[:cut])) == crc32c(data)
 
 
+def test_crc32c_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = np.random.default_rng(0).bytes(20_011)
+    monkeypatch.setattr("litecast.frontend.tensorflow.crc32c._CHUNK", 1 << 12)
+    assert crc32c(data) == plain_crc32c(data)
+
+
 @st.composite
 def snappy_elements(draw: Callable[[Any], Any]) -> Elements:
     elements: Elements = [("literal", draw(st.binary(min_size=1, max_size=300)), 0)]

@@ -9,7 +9,9 @@ import numpy as np
 __all__ = ["crc32c", "unmask"]
 
 _POLYNOMIAL = 0x82F63B78
-_BYTEWISE = 1024  # up to here a plain loop is as fast
+_BYTEWISE = 512  # up to here a plain loop is as fast
+_CHUNK = 1 << 23  # bytes that are taken at once: what is in work then stays in the cache
+_BITS = np.uint32(1) << np.arange(32, dtype=np.uint32)
 
 
 @cache
@@ -21,14 +23,24 @@ def _table() -> np.ndarray:
     return state
 
 
+@cache
+def _wide_table() -> np.ndarray:
+    """Give what sixteen steps do to each value of the low two bytes."""
+    state = np.arange(1 << 16, dtype=np.uint32)
+    for _ in range(2):
+        state = _table()[state & 0xFF] ^ (state >> 8)
+    return state
+
+
 def crc32c(data: bytes | memoryview | np.ndarray, crc: int = 0) -> int:
     """Give the checksum of `data`, or with `crc` of what that is the checksum of and `data` behind it."""
     octets = np.frombuffer(data, np.uint8)
     state = crc ^ 0xFFFFFFFF
-    if octets.size > _BYTEWISE:
-        width = int(octets.size**0.5)
-        head = octets[: octets.size // width * width]
-        state = _columnwise(head.reshape(-1, width), state)
+    while octets.size > _BYTEWISE:
+        size = min(octets.size, _CHUNK)
+        width = 1 << min(size.bit_length() // 2, 10)
+        head = octets[: size // width * width]
+        state = _columnwise(head.view("<u2").reshape(-1, width // 2), state)
         octets = octets[head.size :]
     table = _table().tolist()
     for octet in octets.tolist():
@@ -37,23 +49,45 @@ def crc32c(data: bytes | memoryview | np.ndarray, crc: int = 0) -> int:
 
 
 def _columnwise(rows: np.ndarray, state: int) -> int:
-    """Run all rows side by side from state 0, then join them: the checksum is linear over GF(2).
+    """Run all rows side by side from state 0, then join pairs: the checksum is linear over GF(2)."""
+    # A row in front leaves `state` behind; rows of zeros before that leave 0.
+    states = np.zeros(1 << len(rows).bit_length(), np.uint32)
+    states[-1 - len(rows)] = state
+    states[-len(rows) :] = _run(rows)
+    level = rows.shape[1].bit_length()
+    while len(states) > 1:
+        states = _moved(states[::2], _matrix(level)) ^ states[1::2]
+        level += 1
+    return int(states[0])
 
-    The 32 one-bit states run along through zero bytes: what becomes of them is the matrix that moves a state
-    past one row.
-    """
-    table = _table()
-    states = np.zeros(len(rows) + 32, np.uint32)
-    bits = np.uint32(1) << np.arange(32, dtype=np.uint32)
-    states[-32:] = bits
-    column = np.zeros(len(states), np.uint32)
-    for index in range(rows.shape[1]):
-        column[:-32] = rows[:, index]
-        states = table[(states ^ column) & 0xFF] ^ (states >> 8)
-    moved = states[-32:]
-    for row in states[:-32].tolist():
-        state = row ^ int(np.bitwise_xor.reduce(moved[(bits & np.uint32(state)) != 0]))
-    return state
+
+def _run(rows: np.ndarray) -> np.ndarray:
+    """Give the states behind the rows, two bytes at a time."""
+    states, low = np.zeros(len(rows), np.uint32), np.zeros(len(rows), np.uint32)
+    place, change = np.zeros(len(rows), np.intp), np.zeros(len(rows), np.uint32)
+    for column in rows.T:
+        np.bitwise_and(states, 0xFFFF, out=low)
+        np.bitwise_xor(low, column, out=low)
+        place[:] = low
+        np.take(_wide_table(), place, out=change, mode="clip")
+        np.right_shift(states, 16, out=states)
+        np.bitwise_xor(states, change, out=states)
+    return states
+
+
+@cache
+def _matrix(level: int) -> np.ndarray:
+    """Give what becomes of the 32 one-bit states behind 2**level zero bytes."""
+    if level == 0:
+        image: np.ndarray = _table()[_BITS & 0xFF] ^ (_BITS >> 8)
+        return image
+    return _moved(_matrix(level - 1), _matrix(level - 1))
+
+
+def _moved(states: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    images = np.where(states[:, None] & _BITS, matrix, np.uint32(0))
+    joined: np.ndarray = np.bitwise_xor.reduce(images, axis=1)
+    return joined
 
 
 def unmask(stored: int) -> int:
