@@ -36,7 +36,7 @@ def while_loop(
     fixed = {index for index in fixed if isinstance(state[index], Value) and state[index].is_const}
     if _runs_once(b, state, cond, body):
         return list(body(b, *state))
-    state = _materialize(b, _peeled(b, state, cond, body), body, fixed)
+    state = _materialize(b, _peeled(b, state, cond, body, fixed), body, fixed)
     leaves = _leaves(state)
     known = {index: leaf for index, leaf in enumerate(leaves) if any(leaf is state[place] for place in fixed)}
     types, handed_on = _settle(b, state, body, known)
@@ -87,21 +87,25 @@ def _holds(b: Builder, cond: Traced, state: Sequence[Any]) -> bool | None:
     return bool(verdict.array()) if verdict.is_const else None
 
 
-def _peeled(b: Builder, state: Sequence[Any], cond: Traced, body: Traced) -> Sequence[Any]:
-    """Return the state after one turn where a list starts empty: the runtime's loops take no empty tensor."""
+def _peeled(
+    b: Builder, state: Sequence[Any], cond: Traced, body: Traced, fixed: Collection[int]
+) -> Sequence[Any]:
+    """Return the state after the first turn, if it has one, where a list starts empty.
+
+    The runtime's loops take no empty tensor; one that ends without a turn hands it on.
+    """
     if not any(isinstance(item, TensorList) and item.items == () for item in state):
         return state
     probe = b.probe()
     runs = _holds(probe, cond, state)
     _discard(probe)
     if runs is None:
-        raise UnsupportedError(
-            Unsupported(
-                "While",
-                "a list that starts empty grows in a loop whose first condition is only known at run time",
-                hint="give the TensorArray its size, or write its first element before the loop",
-            )
-        )
+        (verdict,) = cond(b, *state)
+        after = branch(b, verdict, body, lambda inner, *same: same, state)
+        return [
+            item if index in fixed else new
+            for index, (item, new) in enumerate(zip(state, after, strict=True))
+        ]
     return body(b, *state) if runs else state
 
 

@@ -211,6 +211,16 @@ def test_list_operations_in_a_loop():
     check(function, f32(4, 3))
 
 
+def test_list_that_starts_empty_and_grows_to_a_computed_length():
+    def function(x):
+        array = tf.TensorArray(tf.float32, 0, dynamic_size=True)
+        for i in tf.range(tf.shape(x)[1]):
+            array = array.write(i, x[:, i] * tf.cast(i, tf.float32))
+        return tf.transpose(array.stack(), [1, 0, 2]), array.size()
+
+    check(tf.function(function), f32(None, None, 3), sizes=((2, 4), (3, 1), (1, 6)))
+
+
 def test_list_outside_loops():
     def function(x):
         array = tf.TensorArray(tf.float32, 3, element_shape=[2])
