@@ -428,6 +428,30 @@ def test_a_changed_shard_is_found_by_verify(tmp_path: Path) -> None:
         checkpoint.tensor("s")
 
 
+@pytest.mark.parametrize("place", [None, 0, -1])
+def test_long_data_is_checked_in_pieces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: int | None
+) -> None:
+    monkeypatch.setattr("litecast.frontend.tensorflow.checkpoint._READ", 100)
+    monkeypatch.setattr("litecast.frontend.tensorflow.checkpoint._PIECE", 1000)
+    writer = BundleWriter(tmp_path / "variables")
+    writer.add("before", np.ones(3, np.float32))
+    writer.add("x", np.arange(1101, dtype=np.float32))
+    if place is not None:
+        data = bytearray(writer.data[0])
+        data[12 if place == 0 else -1] ^= 1
+        writer.data[0] = bytes(data)
+    checkpoint = Checkpoint(writer.write())
+    checkpoint.verify("before")
+    if place is None:
+        checkpoint.verify("x")
+    else:
+        with pytest.raises(FormatError, match="the checksum of 'x' is wrong"):
+            checkpoint.check(["before", "x"])
+        monkeypatch.setattr("litecast.frontend.tensorflow.checkpoint._CHECKED", 4000)
+        checkpoint.check(["before", "x"])
+
+
 def read_all(prefix: Path) -> None:
     checkpoint = Checkpoint(prefix)
     for key in checkpoint:

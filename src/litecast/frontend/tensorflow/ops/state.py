@@ -117,13 +117,12 @@ def resource_strided_slice_assign(
 def restore_v2(
     b: Builder, prefix: Value, names: Value, slices: Value, *, tracer: Tracer, dtypes: list[DType]
 ) -> list[Value]:
-    """Tensors of the checkpoint, by name, as memory-mapped constants whose checksums were compared."""
+    """Tensors of the checkpoint, by name, as memory-mapped constants; checked unless they are very long."""
     if tracer.checkpoint is None:
         raise ConvertError(
             "the graph restores variables but the model has no checkpoint (variables/variables.index)"
         )
     wanted = zip(names.array(), slices.array(), strict=True)
     texts = [(name.decode(), part.decode()) for name, part in wanted]
-    for name in dict.fromkeys(name for name, _ in texts):
-        tracer.checkpoint.verify(name)
+    tracer.checkpoint.check(list(dict.fromkeys(name for name, _ in texts)))
     return [b.const(tracer.checkpoint.part(name, part), name) for name, part in texts]
