@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,11 @@ from litecast.errors import Unsupported, UnsupportedError
 from litecast.ir.builder import Builder
 from litecast.ir.graph import Value
 from litecast.ir.types import DType
-from litecast.lib import array
+from litecast.lib import array, control
 from litecast.ops import (
     Add,
     Bitcast,
+    DynamicUpdateSlice,
     Greater,
     Less,
     Maximum,
@@ -73,20 +75,53 @@ def combined_suppression(
 ) -> tuple[Value, ...]:
     """Suppress each class of each image by itself; return the `total` best boxes, scores, classes, counts.
 
-    Boxes are [images, n, 1 or classes, 4], scores [images, n, classes]; images and classes must be known.
+    Boxes are [images, n, 1 or classes, 4], scores [images, n, classes]; the number of classes must be known.
     What is beyond the count is zero. `pad_per_class` returns at most `per_class * classes`.
     """
     images, classes = boxes.shape[0], scores.shape[2]
-    if not isinstance(images, int) or not isinstance(classes, int):
-        reason = "the number of images or classes is not known"
-        raise UnsupportedError(Unsupported(b.loc.op, reason, hint="fix the batch size (--batch 1)"))
+    if not isinstance(classes, int):
+        raise UnsupportedError(Unsupported(b.loc.op, "the number of classes is not known", hint="fix it"))
     size = min(total, per_class * classes) if pad_per_class else total
-    owners = b.const(np.repeat(np.arange(classes, dtype=np.float32), per_class))
-    results = []
-    for image_boxes, image_scores in zip(array.unpack(b, boxes, 0), array.unpack(b, scores, 0), strict=True):
-        picks = _per_class(b, image_boxes, image_scores, per_class, iou, threshold)
-        results.append(_best(b, *picks, owners, size, clip))
+    owners = np.repeat(np.arange(classes, dtype=np.float32), per_class)
+
+    def select(
+        inner: Builder, boxes: Value, scores: Value, iou: Value, threshold: Value
+    ) -> tuple[Value, ...]:
+        picks = _per_class(inner, boxes, scores, per_class, iou, threshold)
+        return _best(inner, *picks, inner.const(owners), size, clip)
+
+    if not isinstance(images, int):
+        return _image_by_image(b, select, size, boxes, scores, iou, threshold)
+    pairs = zip(array.unpack(b, boxes, 0), array.unpack(b, scores, 0), strict=True)
+    results = [select(b, *pair, iou, threshold) for pair in pairs]
     return tuple(array.pack(b, parts, 0) for parts in zip(*results, strict=True))
+
+
+def _image_by_image(
+    b: Builder, select: Callable[..., tuple[Value, ...]], size: int, *operands: Value
+) -> tuple[Value, ...]:
+    """Return what `select` makes of each image, in a loop over as many as there are."""
+    images = operands[0].shape[0]
+    shapes = ((size, 4), (size,), (size,), ())
+    dtypes = (DType.FLOAT32, DType.FLOAT32, DType.FLOAT32, DType.INT32)
+    results = [
+        array.full(b, b.dims((images, *shape)), 0, dtype) for shape, dtype in zip(shapes, dtypes, strict=True)
+    ]
+
+    def more(inner: Builder, index: Value, count: Value, *_: Value) -> list[Value]:
+        return [inner(Less(), index, count)]
+
+    def step(inner: Builder, index: Value, count: Value, *state: Value) -> list[Value]:
+        boxes, scores, iou, threshold, *filled = state
+        one = [array.gather(inner, whole, index, 0) for whole in (boxes, scores)]
+        parts = [array.expand_dims(inner, part, 0) for part in select(inner, *one, iou, threshold)]
+        starts = [array.vector(inner, [index, *[0] * (part.rank - 1)]) for part in parts]
+        changes = zip(filled, parts, starts, strict=True)
+        written = [inner(DynamicUpdateSlice(), whole, part, start) for whole, part, start in changes]
+        return [inner(Add(), index, 1), count, boxes, scores, iou, threshold, *written]
+
+    start = [b.const(np.int32(0)), b.dim(images), *operands, *results]
+    return tuple(control.while_loop(b, start, more, step)[-len(results) :])
 
 
 def _per_class(

@@ -264,7 +264,30 @@ def floor_divide(b: Builder, x: Any, y: Any) -> Any:
     if x.dtype.is_float:
         wide = [array.cast(b, value, F32) if value.dtype in HALVES else value for value in (x, y)]
         return array.cast(b, apply(b, ops.Floor(), apply(b, ops.Div(), *wide)), x.dtype)
-    return apply(b, ops.FloorDiv(), x, y)
+    if _divides(x, y):
+        return apply(b, ops.FloorDiv(), x, y)
+    return _exact_quotient(b, apply(b, ops.Sub(), x, apply(b, ops.FloorMod(), x, y)), y)
+
+
+def _divides(x: Any, y: Any) -> bool:
+    """Whether a kernel or numpy divides integers of this type: no kernel takes 64 bits."""
+    return x.dtype is not I64 or all(item.is_const or item.known is not None for item in (x, y))
+
+
+def _exact_quotient(b: Builder, x: Any, y: Any) -> Any:
+    """Return x / y of 64-bit integers where nothing remains and |x| is below 2**62.
+
+    Each round divides what is left in float32, whose 24 bits leave at most |x / y| / 2**22 of it, and half an
+    integer for the rounding: the third round ends it.
+    """
+    divisor = array.cast(b, y, F32)
+    quotient = None
+    for _ in range(3):
+        estimate = apply(b, ops.Round(), apply(b, ops.Div(), array.cast(b, x, F32), divisor))
+        part = array.cast(b, estimate, I64)
+        quotient = part if quotient is None else apply(b, ops.Add(), quotient, part)
+        x = apply(b, ops.Sub(), x, apply(b, ops.Mul(), part, y))
+    return quotient
 
 
 def truncate_divide(b: Builder, x: Any, y: Any) -> Any:
@@ -272,7 +295,9 @@ def truncate_divide(b: Builder, x: Any, y: Any) -> Any:
     if x.dtype.is_float:
         quotient = apply(b, ops.Div(), x, y)
         return apply(b, ops.Mul(), sign(b, quotient), apply(b, ops.Floor(), absolute(b, quotient)))
-    return apply(b, ops.Div(), x, y)
+    if _divides(x, y):
+        return apply(b, ops.Div(), x, y)
+    return _exact_quotient(b, apply(b, ops.Sub(), x, truncate_mod(b, x, y)), y)
 
 
 def truncate_mod(b: Builder, x: Any, y: Any) -> Any:
@@ -324,6 +349,8 @@ def left_shift(b: Builder, x: Any, y: Any) -> Any:
 
 def right_shift(b: Builder, x: Any, y: Any) -> Any:
     """Return x / 2**y rounded down (the sign is kept)."""
+    if x.dtype is I64 and isinstance(y, Value) and y.is_const:
+        return floor_divide(b, x, b.const(np.left_shift(np.int64(1), y.array())))
     return apply(b, ops.RightShift(), x, y)
 
 

@@ -388,6 +388,8 @@ def test_combined_non_max_suppression(sizes, shared, rest):
 
     scores = rng.random((2, 16, classes)).astype(np.float32)
     check(select, Spec(corners.shape), Spec(scores.shape), inputs=[corners, scores])
+    unknown = [(None, *array.shape[1:]) for array in (corners, scores)]
+    check(select, *map(Spec, unknown), inputs=[corners, scores])
 
 
 # -- colours -----------------------------------------------------------------------------------------------
