@@ -274,3 +274,50 @@ def test_a_variable_whose_shape_changes_is_refused(tmp_path):
         litecast.convert(tmp_path / "m")
     found = litecast.convert(tmp_path / "m", signatures=["keep"])(np.float32([[1, 2]]))
     np.testing.assert_array_equal(found["output_0"], [[2, 4]])
+
+
+def test_functions_of_a_model_without_signatures(tmp_path):
+    class Part(tf.Module):
+        def __init__(self):
+            super().__init__()
+            self.w = tf.Variable([[1.0], [2.0]])
+            self.offset = tf.constant([0.5])
+
+        @tf.function(input_signature=[tf.TensorSpec([None, 2]), tf.TensorSpec([1])])
+        def apply(self, zeta, alpha):
+            return {"sum": zeta @ self.w + self.offset, "other": alpha * 2.0}
+
+    class Module(tf.Module):
+        def __init__(self):
+            super().__init__()
+            self.part = Part()
+            self.count = tf.Variable(0.0)
+
+        @tf.function
+        def step(self, x, double=False):
+            self.count.assign_add(tf.reduce_sum(x) * (2.0 if double else 1.0))
+            return self.count.read_value()
+
+    module = Module()
+    module.step(tf.ones([2]))
+    module.step(tf.ones([2]), double=True)
+    module.count.assign(3.0)
+    tf.saved_model.save(module, str(tmp_path / "m"))
+    converted = litecast.convert(tmp_path / "m")
+    assert set(converted.signatures) == {"part/apply", "step", "step_2"}
+    assert "its functions are converted" in converted.report.notes[0]
+    assert [item.name for item in converted.signatures["part/apply"].inputs] == ["zeta", "alpha"]
+    x = np.float32([[1, 2], [3, 4]])
+    found = converted(x, np.float32([5]), signature="part/apply")
+    np.testing.assert_array_equal(found["sum"], [[5.5], [11.5]])
+    np.testing.assert_array_equal(found["other"], [10])
+    steps = [
+        float(converted(x=np.float32([1, 1]), signature=key)["output_0"])
+        for key in ("step", "step_2", "step")
+    ]
+    assert sorted(steps) == steps
+    assert steps[0] in (5.0, 7.0)
+    only = litecast.convert(tmp_path / "m", signatures=["part/apply"])
+    assert "ReadVariable" not in only.report.ops
+    with pytest.raises(ConvertError, match=r"the model has: .*part/apply"):
+        litecast.convert(tmp_path / "m", signatures=["none"])

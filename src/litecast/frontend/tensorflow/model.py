@@ -11,6 +11,7 @@ import numpy as np
 from litecast.errors import ConvertError, InternalError, Unsupported, UnsupportedError
 from litecast.frontend.tensorflow import ops  # noqa: F401  (fills the importer table)
 from litecast.frontend.tensorflow.attributes import dtype_of
+from litecast.frontend.tensorflow.functions import Functions, flatten
 from litecast.frontend.tensorflow.object_graph import ObjectGraph, TensorSpec
 from litecast.frontend.tensorflow.saved_model import SavedModelSource, Signature
 from litecast.frontend.tensorflow.state import Variable, init_graph
@@ -25,6 +26,8 @@ __all__ = ["trace_saved_model"]
 
 ROUNDS = 10
 """Traces after which no further variable may turn out to be written."""
+LARGEST = (1 << 31) - 1
+"""Size of a dimension: the file has 32-bit numbers."""
 _VARIABLES = frozenset({"VarHandleOp", "VariableV2", "Variable"})
 
 
@@ -41,12 +44,15 @@ def trace_saved_model(
     `shapes` fixes inputs by name (None or -1: still unknown), `batch` every unknown dimension 0 of an input.
     Raises UnsupportedError listing all that has no importer, ConvertError for an unknown signature or input.
     """
-    chosen, notes = _choose(source, signatures)
+    _check_sizes(shapes or {}, batch)
+    functions = Functions(source) if _has_all(source, signatures) else Functions.of(source)
+    chosen, notes = _choose(source, functions, signatures)
     _check_inputs(chosen, shapes or {})
     tracer = Tracer(
         source.functions, source.op_defs, run, source.checkpoint if _needs_checkpoint(source) else None
     )
     _initialise(tracer, source)
+    functions.restore(tracer)
     for _ in range(ROUNDS):
         tracer.retrace = False
         tracer.missing.clear()
@@ -60,29 +66,48 @@ def trace_saved_model(
     return ir.Model(traced, init_graph(list(tracer.variables.values()), run), notes=notes)
 
 
-def _choose(source: SavedModelSource, wanted: Sequence[str] | None) -> tuple[list[Signature], list[str]]:
+def _has_all(source: SavedModelSource, wanted: Sequence[str] | None) -> bool:
+    """Whether signatures are all that is asked for; else the model's functions are looked at too."""
+    return bool(source.signatures) and all(key in source.signatures for key in wanted or ())
+
+
+def _choose(
+    source: SavedModelSource, functions: Functions, wanted: Sequence[str] | None
+) -> tuple[list[Signature], list[str]]:
     """Return the signatures to trace, and a note on what is left out.
 
     Keras exports its one function twice, as `serve` and as `serving_default`; like the official converter,
     keep the latter only, so that a signature runner needs no key.
     """
-    found = ", ".join(source.signatures) or "none"
+    found = {**functions.signatures, **source.signatures}
+    if not found:
+        raise ConvertError(
+            f"{source.url}: the SavedModel has no signature and no function, so nothing says what its inputs "
+            "are. Save it with tf.saved_model.save(model, path, signatures=...)"
+        )
+    if wanted is None and not source.signatures:
+        names = ", ".join(found)
+        return list(found.values()), [f"the model has no signatures: its functions are converted ({names})"]
     if wanted is None:
-        if not source.signatures:
-            raise ConvertError(
-                f"{source.url}: the SavedModel has no signature, so nothing says what its inputs are. "
-                "Save it with tf.saved_model.save(model, path, signatures=...)"
-            )
         chosen = dict(source.signatures)
         twins = [chosen.get(key) for key in ("serve", "serving_default")]
         if twins[0] is None or twins[1] is None or _entry(source, twins[0]) != _entry(source, twins[1]):
             return list(chosen.values()), []
         del chosen["serve"]
         return list(chosen.values()), ["signature serve is left out: it is the same as serving_default"]
-    unknown = [key for key in wanted if key not in source.signatures]
+    unknown = [key for key in wanted if key not in found]
     if unknown:
-        raise ConvertError(f"{source.url}: no signature {unknown[0]!r}; the model has: {found}")
-    return [source.signatures[key] for key in wanted], []
+        raise ConvertError(f"{source.url}: no signature {unknown[0]!r}; the model has: {', '.join(found)}")
+    return [found[key] for key in wanted], []
+
+
+def _check_sizes(shapes: Mapping[str, Sequence[int | None]], batch: int | None) -> None:
+    sizes = [(f"input {name}", dim) for name, dims in shapes.items() for dim in dims if dim not in (None, -1)]
+    for what, size in [*sizes, *([] if batch is None else [("the batch", batch)])]:
+        if not isinstance(size, (int, np.integer)) or not 0 < size <= LARGEST:
+            raise ConvertError(
+                f"{what} is given the size {size!r}: a size is a whole number from 1 to {LARGEST}"
+            )
 
 
 def _check_inputs(signatures: Sequence[Signature], shapes: Mapping[str, Any]) -> None:
@@ -192,7 +217,7 @@ def _input_type(
     name: str, spec: TensorSpec, fixed: Sequence[int | None] | None, batch: int | None
 ) -> TensorType:
     dtype = dtype_of(spec.dtype)
-    declared = spec.shape if fixed is None else tuple(-1 if dim is None else dim for dim in fixed)
+    declared = spec.shape if fixed is None else tuple(-1 if dim is None else int(dim) for dim in fixed)
     if declared is None:
         raise ConvertError(
             f"input {name} has no known rank: give its shape, as in --shape {name}=1,224,224,3"
@@ -209,7 +234,7 @@ def _input_type(
             )
     dims: list[Dim] = [Sym(f"{name}_{axis}") if dim < 0 else dim for axis, dim in enumerate(declared)]
     if batch is not None and dims and isinstance(dims[0], Sym):
-        dims[0] = batch
+        dims[0] = int(batch)
     return TensorType(dtype, tuple(dims))
 
 
@@ -254,15 +279,6 @@ def _argument_orders(objects: ObjectGraph) -> list[list[str]]:
     orders = []
     for function in objects.functions():
         for name in function.concrete_functions:
-            specs = _flatten(objects.concrete_function(name).inputs)
+            specs = flatten(objects.concrete_function(name).inputs)
             orders.append((function.path.startswith("signatures"), [spec.name for spec in specs]))
     return [order for _, order in sorted(orders, key=lambda pair: pair[0])]
-
-
-def _flatten(structure: Any) -> list[TensorSpec]:
-    if isinstance(structure, TensorSpec):
-        return [structure]
-    if not isinstance(structure, (dict, list, tuple)):
-        return []
-    items = structure.values() if isinstance(structure, dict) else structure
-    return [spec for item in items for spec in _flatten(item)]
