@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from litecast.compare import TOLERANCE, Step, Verification, check, read_reference
-from litecast.errors import ConvertError, FormatError, VerificationError
+from litecast.errors import ConvertError, FormatError, InternalError, VerificationError
 from litecast.files import replacing
 from litecast.ir.graph import Model
 from litecast.report import Report, SignatureInfo, describe, op_counts, weight_bytes
@@ -58,7 +58,7 @@ class Converted:
         if self._runtime is None:
             from litecast.tflite.runtime import Runtime
 
-            self._runtime = Runtime(self.path)
+            self._runtime = Runtime(self.path, label=_described(self.report))
         return self._runtime
 
     def save(self, path: Source) -> Path:
@@ -79,7 +79,7 @@ class Converted:
 def load(
     source: Source,
     *,
-    signatures: Sequence[str] | None = None,
+    signatures: str | Sequence[str] | None = None,
     tags: str | Sequence[str] | None = None,
     shapes: Mapping[str, Sequence[int | None]] | None = None,
     batch: int | None = None,
@@ -90,13 +90,17 @@ def load(
     `.tflite` is given any of them. Raises FormatError for what is missing, broken or neither.
     """
     if _is_tflite(source):
-        if signatures or tags or shapes or batch is not None:
+        if signatures is not None or tags or shapes or batch is not None:
             raise ConvertError(
                 "signatures, tags, shapes and batch apply to SavedModels, not to a .tflite file"
             )
         from litecast.tflite.reader import read
 
         return read(source)
+    if signatures is not None and not signatures:
+        raise ConvertError("name at least one signature, or leave signatures out for all of them")
+    if isinstance(signatures, str):
+        signatures = [signatures]
     from litecast.frontend.tensorflow.model import trace_saved_model
     from litecast.frontend.tensorflow.saved_model import read_saved_model
     from litecast.tflite.runtime import evaluate
@@ -110,7 +114,7 @@ def convert(
     source: Source,
     *,
     output: Source | None = None,
-    signatures: Sequence[str] | None = None,
+    signatures: str | Sequence[str] | None = None,
     tags: str | Sequence[str] | None = None,
     shapes: Mapping[str, Sequence[int | None]] | None = None,
     batch: int | None = None,
@@ -124,7 +128,7 @@ def convert(
     Args:
         source: a SavedModel directory or URL, or a `.tflite` file to optimise again.
         output: where to write the result, whole or not at all; None: a temporary file.
-        signatures: keys of the signatures to convert; None: all.
+        signatures: key or keys of the signatures to convert; None: all.
         tags: the tags of the meta graph; None: `serve`, or the only one.
         shapes: shapes of inputs by name, None or -1 for a dimension that stays dynamic.
         batch: size of dimension 0 of every input where it is unknown.
@@ -146,14 +150,16 @@ def convert(
     def build(path: Path) -> None:
         with phase("read"):
             model = load(source, signatures=signatures, tags=tags, shapes=shapes, batch=batch)
+            _check_recorded(model, source)
         report.notes = model.notes
         _optimise(model, report, phase)
         _write(model, path, report, phase, conversion_metadata)
         if reference is not None:
             with phase("compare"):
-                _compare(path, reference, tolerance)
+                _compare(Converted(path, report), reference, tolerance)
 
     if output is not None:
+        _keep(source, output)
         with replacing(output) as temporary:
             build(temporary)
         return Converted(Path(output), report)
@@ -163,12 +169,38 @@ def convert(
     return converted
 
 
+def _keep(source: Source, output: Source) -> None:
+    """Raise FormatError where the output would take the place of the source."""
+    if os.path.exists(output) and os.path.exists(source) and os.path.samefile(output, source):
+        raise FormatError(output, "is the source itself", "Name another output")
+
+
+def _described(report: Report) -> str:
+    return f"the model converted from {report.source}"
+
+
+def _check_recorded(model: Model, source: Source) -> None:
+    """Raise FormatError where what a `.tflite` records of its tensors contradicts its operations."""
+    from litecast.ir.verify import verify as verify_ir
+
+    if not _is_tflite(source):
+        return
+    try:
+        verify_ir(model)
+    except InternalError as error:
+        raise FormatError(
+            source, f"this TFLite model contradicts itself: {str(error).splitlines()[0]}"
+        ) from error
+
+
 def _optimise(model: Model, report: Report, phase: Phase) -> None:
     from litecast.ir.verify import verify as verify_ir
     from litecast.passes import optimize
+    from litecast.tflite.metadata import drop_numbered
     from litecast.tflite.runtime import evaluate
 
     with phase("optimise"):
+        drop_numbered(model)
         report.rewrites = dict(optimize(model, run=evaluate))
     with phase("verify"):
         verify_ir(model)
@@ -188,33 +220,33 @@ def _write(model: Model, path: Path, report: Report, phase: Phase, conversion_me
         report.size = path.stat().st_size
         report.min_runtime = min_runtime(model)
     with phase("allocate"):
-        _allocate(path)
+        _allocate(path, _described(report))
 
 
-def _allocate(path: Path) -> None:
+def _allocate(path: Path, label: str) -> None:
     """Let LiteRT prepare the model, unknown dimensions as small as it takes (one pixel may be too small)."""
     refusals: list[ConvertError] = []
     for size in UNKNOWN_SIZES:
-        refusal = _refusal(path, size)
+        refusal = _refusal(path, size, label)
         if refusal is None:
             return
         refusals.append(refusal)
     raise refusals[0]
 
 
-def _refusal(path: Path, size: int) -> ConvertError | None:
+def _refusal(path: Path, size: int, label: str) -> ConvertError | None:
     """Return why LiteRT does not prepare the model with unknown dimensions of `size`, None where it does."""
     from litecast.tflite.runtime import Runtime
 
     try:
-        Runtime(path, delegate=False).allocate(size)
+        Runtime(path, delegate=False, label=label).allocate(size)
     except ConvertError as error:
         return error
     return None
 
 
-def _compare(path: Path, reference: Source, tolerance: float) -> None:
-    result = verify(path, reference, tolerance=tolerance)
+def _compare(converted: Converted, reference: Source, tolerance: float) -> None:
+    result = verify(converted, reference, tolerance=tolerance)
     if not result.ok:
         worst = result.worst
         note = f" ({worst.note})" if worst.note else ""
@@ -230,10 +262,12 @@ def save(model: Model, path: Source, *, conversion_metadata: bool = True) -> Pat
     Operations that only exist inside Litecast are expanded in the model itself; nothing else is optimised.
     """
     from litecast.passes import prepare
+    from litecast.tflite.metadata import drop_numbered
     from litecast.tflite.runtime import evaluate
     from litecast.tflite.writer import write_to
 
-    prepare(model, evaluate)
+    if prepare(model, evaluate):
+        drop_numbered(model)
     with replacing(path) as temporary, open(temporary, "w+b") as file:
         write_to(model, file, conversion_metadata=conversion_metadata)
     return Path(path)
@@ -245,7 +279,10 @@ def verify(
     """Run a `.tflite` (path, bytes or Converted) on a reference's steps and compare the outputs."""
     from litecast.tflite.runtime import Runtime
 
-    runtime = Runtime(model.path if isinstance(model, Converted) else model)
+    if isinstance(model, Converted):
+        runtime = Runtime(model.path, label=_described(model.report))
+    else:
+        runtime = Runtime(model)
     steps = read_reference(reference) if isinstance(reference, (str, os.PathLike)) else list(reference)
     return check(runtime, steps, tolerance)
 

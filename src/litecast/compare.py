@@ -14,10 +14,20 @@ from litecast.errors import ConvertError, FormatError
 if TYPE_CHECKING:
     from litecast.tflite.runtime import Runtime
 
-__all__ = ["TOLERANCE", "OutputCheck", "Step", "Verification", "check", "compare", "read_reference"]
+__all__ = [
+    "TOLERANCE",
+    "OutputCheck",
+    "Step",
+    "Verification",
+    "check",
+    "check_arrays_file",
+    "compare",
+    "read_reference",
+]
 
 TOLERANCE = 1e-4
 """Relative error below which an output counts as equal."""
+_ARRAY, _ARCHIVE = b"\x93NUMPY", b"PK"
 _APART = (np.inf, np.inf, 0.0, False)
 """The figures of arrays that cannot be compared number by number."""
 
@@ -103,6 +113,8 @@ def compare(
 
 def check(runtime: Runtime, steps: list[Step], tolerance: float = TOLERANCE) -> Verification:
     """Run the steps in order on one runtime and compare every output that a step names."""
+    if not tolerance >= 0:
+        raise ConvertError(f"the tolerance is {tolerance:g}: it must be a number from 0 on")
     checks = []
     for step in steps:
         results = runtime.run(step.inputs, signature=step.signature)
@@ -120,6 +132,21 @@ def check(runtime: Runtime, steps: list[Step], tolerance: float = TOLERANCE) -> 
     return Verification(tuple(checks), tolerance)
 
 
+def check_arrays_file(path: str | PathLike[str], *kinds: bytes) -> None:
+    """Raise FormatError where a file is missing or does not start as one of these kinds (default: both)."""
+    names = {_ARRAY: ".npy", _ARCHIVE: ".npz"}
+    kinds = kinds or tuple(names)
+    try:
+        with open(path, "rb") as file:
+            start = file.read(max(map(len, names)))
+    except FileNotFoundError:
+        raise FormatError(path, "there is no such file") from None
+    except OSError as error:
+        raise FormatError(path, f"cannot be read ({error.strerror})") from error
+    if not start.startswith(kinds):
+        raise FormatError(path, f"is no {' or '.join(names[kind] for kind in kinds)} file")
+
+
 def read_reference(path: str | PathLike[str]) -> list[Step]:
     """Read the steps of an `.npz` from its keys.
 
@@ -127,11 +154,10 @@ def read_reference(path: str | PathLike[str]) -> list[Step]:
     which is free text. Steps run in the order of their names. Raises FormatError for a missing or broken file
     and for keys of another form.
     """
+    check_arrays_file(path, _ARCHIVE)
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {key: archive[key] for key in archive.files if key != "meta"}
-    except FileNotFoundError:
-        raise FormatError(path, "there is no such file") from None
     except Exception as error:  # numpy raises many kinds for a broken archive
         raise FormatError(path, f"cannot be read as an .npz ({error})") from error
     steps: dict[tuple[str, str | None], Step] = {}

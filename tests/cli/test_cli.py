@@ -1,7 +1,10 @@
 """The command line as a user meets it: results on the bundled example, one clear line for every bad input."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -194,6 +197,13 @@ def test_a_broken_saved_model(broken, tmp_path, damage, said):
         (["--shape", "image=1,8,8"], "does not fit"),
         (["--verify", "none.npz"], "no such file"),
         (["-o", "missing/m.tflite"], "cannot be written"),
+        (["-o", ""], "is a directory"),
+        (["--batch", "99999999999"], "a size is a whole number from 1 to 2147483647"),
+        (["--shape", "image=99999999999999999999,8,8,1"], "a size is a whole number"),
+        (["--shape", "image=0,8,8,1"], "a size is a whole number"),
+        (["--shape", "image=2000000000,8,8,1"], "cannot prepare the model converted from"),
+        (["--shape", "image=1,8,8,1", "--shape", "image=2,8,8,1"], "image is given twice"),
+        (["--verify", str(HELD_OUT), "--tolerance", "nan"], "has not the form"),
     ],
 )
 def test_a_bad_request(tmp_path, monkeypatch, options, said):
@@ -219,6 +229,111 @@ def test_run_names_what_it_needs(digits, tmp_path):
     assert "it has: image" in run("run", digits, "-i", f"photo={HELD_OUT}", status=2)
     np.save(tmp_path / "x.npy", np.zeros((1, 9, 8, 1), np.float32))
     assert "takes float32" in run("run", digits, "-i", f"image={tmp_path / 'x.npy'}", status=2)
+
+
+@pytest.mark.parametrize("where", [[], ["-o", "m.tflite"], ["-o", "../link.tflite"]])
+def test_the_source_is_no_output(digits, tmp_path, monkeypatch, where):
+    folder = tmp_path / "models"
+    folder.mkdir()
+    content = shutil.copy(digits, folder / "m.tflite").read_bytes()
+    (tmp_path / "link.tflite").symlink_to(folder / "m.tflite")
+    monkeypatch.chdir(folder)
+    assert "is the source itself" in run("convert", "m.tflite", *where, status=2)
+    assert (folder / "m.tflite").read_bytes() == content
+
+
+def test_a_tflite_that_contradicts_itself(digits, tmp_path):
+    from tests.tflite.test_reader import packed, unpacked
+
+    file = unpacked(digits.read_bytes())
+    file.subgraphs[0].tensors[file.subgraphs[0].outputs[0]].shape = np.int32([3, 3, 3])
+    file.subgraphs[0].tensors[file.subgraphs[0].outputs[0]].shapeSignature = None
+    (tmp_path / "odd.tflite").write_bytes(packed(file))
+    text = run("convert", tmp_path / "odd.tflite", "-o", tmp_path / "m.tflite", status=2)
+    assert "odd.tflite: this TFLite model contradicts itself" in text
+    assert text.count("\n") == 1
+    assert not (tmp_path / "m.tflite").exists()
+
+
+def test_names_that_the_terminal_lacks(digits, tmp_path):
+    """In a process of its own: only a real stream has an encoding."""
+    from tests.tflite.test_reader import packed, unpacked
+
+    file = unpacked(digits.read_bytes())
+    file.signatureDefs[0].outputs[0].name = b"caf\xc3\xa9 \xff"
+    (tmp_path / "m.tflite").write_bytes(packed(file))
+    for encoding in ("ascii", "utf-8"):
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-c",
+                "from litecast.cli import main; main()",
+                "show",
+                str(tmp_path / "m.tflite"),
+            ],
+            capture_output=True,
+            env={**os.environ, "PYTHONIOENCODING": encoding},
+            check=True,
+        )
+        assert b"\\udcff" in done.stdout
+
+
+def test_json_has_only_json_numbers(digits, tmp_path):
+    np.save(tmp_path / "x.npy", np.full((1, 8, 8, 1), np.nan, np.float32))
+
+    def refuse(constant):
+        raise AssertionError(constant)
+
+    text = run("run", digits, "-i", f"image={tmp_path / 'x.npy'}", "--json")
+    assert json.loads(text, parse_constant=refuse)["outputs"]["probabilities"]["max"] is None
+    np.savez(tmp_path / "io.npz", **{"in::image": np.zeros((1, 8, 8, 1), "f"), "out::probabilities": np.nan})
+    text = run("verify", digits, "--reference", tmp_path / "io.npz", "--json", status=1)
+    assert json.loads(text, parse_constant=refuse)["checks"][0]["max_abs"] is None
+
+
+def test_numbers_of_the_other_byte_order(digits, tmp_path):
+    np.save(tmp_path / "x.npy", np.ones((1, 8, 8, 1), ">f4"))
+    assert "probabilities" in run("run", digits, "-i", f"image={tmp_path / 'x.npy'}")
+
+
+def test_files_that_are_no_arrays(digits, tmp_path):
+    assert "is no .npy or .npz file" in run("run", digits, "-i", f"image={digits}", status=2)
+    assert "is no .npz file" in run("verify", digits, "--reference", digits, status=2)
+    np.save(tmp_path / "x.npy", np.ones(3))
+    assert "is no .npz file" in run("verify", digits, "--reference", tmp_path / "x.npy", status=2)
+    assert "there is no such file" in run("run", digits, "-i", "image=none.npy", status=2)
+
+
+@pytest.mark.parametrize("tolerance", ["nan", "-1"])
+def test_a_tolerance_that_is_none(digits, tmp_path, tolerance):
+    io = reference(digits, tmp_path / "io.npz", 1)
+    text = run("verify", digits, "--reference", io, "--tolerance", tolerance, status=2)
+    assert "the tolerance is" in text
+
+
+def test_run_takes_each_input_once_and_no_endless_threads(digits):
+    images = f"image={HELD_OUT}"
+    assert "image is given twice" in run("run", digits, "-i", images, "-i", images, status=2)
+    assert "--threads" in run("run", digits, "-i", images, "--threads", 99999, status=2)
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (OSError(28, "No space left on device"), 2, "error: No space left on device\n"),
+        (PermissionError(13, "Permission denied", "x.pb"), 2, "error: x.pb: Permission denied\n"),
+        (MemoryError(), 2, "not enough memory"),
+        (KeyError("x"), 3, "defect of Litecast"),
+    ],
+)
+def test_exit_status(tmp_path, monkeypatch, error, status, said):
+    def fail(*arguments, **options):
+        raise error
+
+    monkeypatch.setattr("litecast.convert", fail)
+    assert said in run("convert", SAVED_MODEL, "-o", tmp_path / "m.tflite", status=status)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_traceback_only_with_v(tmp_path):

@@ -55,5 +55,5 @@ def main() -> None:
     """TensorFlow models to TensorFlow Lite, without TensorFlow.
 
     Exit status: 0 done, 1 the numbers differ from the reference, 2 bad input or something that cannot be
-    converted, 3 a defect of Litecast.
+    converted, 3 a defect of Litecast, 130 interrupted.
     """

@@ -2,28 +2,42 @@
 
 from __future__ import annotations
 
+import io
 import json
+import math
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 import numpy as np
 
+from litecast.compare import check_arrays_file
 from litecast.errors import ConvertError, FormatError, InternalError, VerificationError
 
 if TYPE_CHECKING:
     from litecast.report import SignatureInfo
 
-__all__ = ["columns", "command", "load_array", "named", "ports", "print_json", "progress", "size"]
+__all__ = [
+    "columns",
+    "command",
+    "load_array",
+    "named",
+    "once",
+    "ports",
+    "print_json",
+    "progress",
+    "size",
+]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 DELAY = 1.0
 """Seconds after which work shows its progress."""
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells give it."""
 
 
 def command(name: str) -> Callable[[Function], click.Command]:
@@ -33,24 +47,41 @@ def command(name: str) -> Callable[[Function], click.Command]:
         @click.option("-v", "--verbose", is_flag=True, help="Show details, and the traceback of an error.")
         @wraps(function)
         def run(verbose: bool, **options: Any) -> None:
+            _show_any_name()
             try:
                 function(verbose=verbose, **options)
-            except ConvertError as error:
-                _fail(error, verbose)
             except (click.ClickException, click.Abort, click.exceptions.Exit):
                 raise
             except BrokenPipeError:
                 sys.stderr.close()
             except KeyboardInterrupt:
-                raise click.Abort() from None
-            except MemoryError:
-                _fail(ConvertError("not enough memory"), verbose)
+                click.echo("interrupted", err=True)
+                raise click.exceptions.Exit(INTERRUPTED) from None
             except Exception as error:
-                _fail(InternalError(f"{type(error).__name__}: {error}"), verbose)
+                _fail(_explained(error), verbose)
 
         return click.command(name)(run)
 
     return wrap
+
+
+def _show_any_name() -> None:
+    """Let a name that the terminal's encoding lacks be escaped, where it would be an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _explained(error: Exception) -> ConvertError:
+    """Return what an exception says to the user: only what nobody foresaw is a defect."""
+    if isinstance(error, ConvertError):
+        return error
+    if isinstance(error, MemoryError):
+        return ConvertError("not enough memory")
+    if isinstance(error, OSError):
+        place = f"{error.filename}: " if error.filename else ""
+        return ConvertError(f"{place}{error.strerror or error}")
+    return InternalError(f"{type(error).__name__}: {error}")
 
 
 def _fail(error: ConvertError, verbose: bool) -> None:
@@ -105,8 +136,16 @@ def progress(label: str) -> Iterator[Callable[[str], None]]:
 
 
 def print_json(data: Any) -> None:
-    """Print data as JSON."""
-    click.echo(json.dumps(data, indent=2, default=str))
+    """Print data as JSON, which has no numbers that are not finite: they are null."""
+    click.echo(json.dumps(_finite(data), indent=2, default=str, allow_nan=False))
+
+
+def _finite(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {key: _finite(value) for key, value in data.items()}
+    if isinstance(data, (list, tuple)):
+        return [_finite(value) for value in data]
+    return None if isinstance(data, float) and not math.isfinite(data) else data
 
 
 def size(count: float) -> str:
@@ -141,13 +180,17 @@ def named(text: str, option: str, form: str) -> tuple[str, str]:
     return name, value
 
 
+def once(given: dict[str, Any], name: str, option: str) -> None:
+    """Raise a usage error where an option was given for `name` already."""
+    if name in given:
+        raise click.BadParameter(f"{name} is given twice", param_hint=option)
+
+
 def load_array(path: str, key: str) -> Any:
     """Read an array from a `.npy`, or from a `.npz`: the one named `key`, or the only one."""
-    file = Path(path)
-    if not file.is_file():
-        raise FormatError(file, "there is no such file")
+    check_arrays_file(path)
     try:
-        found = np.load(file, allow_pickle=False)
+        found = np.load(path, allow_pickle=False)
         if isinstance(found, np.ndarray):
             return found
         with found:
@@ -157,5 +200,5 @@ def load_array(path: str, key: str) -> Any:
                 return found[found.files[0]]
             names = ", ".join(found.files)
     except Exception as error:  # numpy raises many kinds for a broken file
-        raise FormatError(file, f"cannot be read as .npy or .npz ({error})") from error
-    raise FormatError(file, f"has no array {key!r}; it has: {names}")
+        raise FormatError(path, f"cannot be read as .npy or .npz ({error})") from error
+    raise FormatError(path, f"has no array {key!r}; it has: {names}")

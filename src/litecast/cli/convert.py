@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 import litecast
-from litecast.cli.console import columns, named, ports, print_json, progress, size
+from litecast.cli.console import columns, named, once, ports, print_json, progress, size
 from litecast.cli.console import command as make_command
 from litecast.report import Report
 
@@ -21,6 +21,7 @@ def parse_shapes(texts: tuple[str, ...]) -> dict[str, list[int | None]]:
     shapes: dict[str, list[int | None]] = {}
     for text in texts:
         name, dims = named(text, "--shape", "NAME=1,224,224,3")
+        once(shapes, name, "--shape")
         try:
             shapes[name] = [None if dim.strip() in DYNAMIC else int(dim) for dim in dims.split(",")]
         except ValueError:
@@ -49,7 +50,11 @@ def parse_shapes(texts: tuple[str, ...]) -> dict[str, list[int | None]]:
     "--verify", "reference", metavar="IO.npz", help="Compare the result with these inputs and outputs."
 )
 @click.option(
-    "--tolerance", type=float, default=1e-4, show_default=True, help="Relative error that --verify allows."
+    "--tolerance",
+    type=float,
+    default=1e-4,
+    show_default=True,
+    help="Relative error that --verify allows.",
 )
 @click.option(
     "--conversion-metadata/--no-conversion-metadata", default=True, help="Write CONVERSION_METADATA."
@@ -60,7 +65,7 @@ def command(source: str, output: str | None, verbose: bool, as_json: bool, **opt
 
     All signatures are converted unless --signature names some. LiteRT checks the result before it is written.
     """
-    target = output or f"{Path(source.rstrip('/')).stem}.tflite"
+    target = f"{Path(source.rstrip('/')).stem}.tflite" if output is None else output
     options["signatures"] = list(options["signatures"]) or None
     options["shapes"] = parse_shapes(options["shapes"])
     with progress(f"converting {source}") as phase:

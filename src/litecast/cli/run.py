@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 
-from litecast.cli.console import columns, load_array, named, print_json
+from litecast.cli.console import columns, load_array, named, once, print_json
 from litecast.cli.console import command as make_command
 from litecast.errors import ConvertError
 from litecast.files import replacing
 
 if TYPE_CHECKING:
     from litecast.tflite.runtime import Port, Runtime
+
+THREADS = 1024
+"""More of them than the system grants end the process within LiteRT."""
 
 
 @make_command("run")
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
 @click.option(
     "--time", "runs", type=click.IntRange(min=1), metavar="N", help="Print the median latency of N runs."
 )
-@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True)
+@click.option("--threads", type=click.IntRange(min=1, max=THREADS), default=1, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 def command(
     model: str, inputs: tuple[str, ...], signature: str | None, output: str | None, labels: str | None,
@@ -67,13 +70,14 @@ def _arrays(inputs: tuple[str, ...], ports: list[Port]) -> dict[str, Any]:
     arrays: dict[str, Any] = {}
     for text in inputs:
         name, path = named(text, "--input", "NAME=FILE")
+        once(arrays, name, "--input")
         if name not in known:
             raise ConvertError(f"the model has no input {name!r}; it has: {', '.join(known)}")
         arrays[name] = load_array(path, name)
     missing = [str(port.name) for port in ports if port.name not in arrays]
     if missing:
         wanted = ", ".join(f"--input {name}=FILE" for name in missing)
-        raise ConvertError(f"the model needs {len(ports)} inputs, {len(arrays)} given: add {wanted}")
+        raise ConvertError(f"the model takes {', '.join(known)}: add {wanted}")
     return {port.name: arrays[port.name] for port in ports}
 
 

@@ -45,7 +45,8 @@ class Runtime:
     """A model in LiteRT: a file is mapped into memory. Raises ConvertError with the interpreter's reason.
 
     `delegate=False` runs the builtin kernels alone (no XNNPACK); `preserve` keeps what every tensor held,
-    for `tensor`. `signature=None` below is the only signature, or the main graph of a model that has none.
+    for `tensor`; `label` names the model in errors. `signature=None` below is the only signature, or the main
+    graph of a model that has none.
     """
 
     def __init__(
@@ -55,8 +56,9 @@ class Runtime:
         threads: int = 1,
         delegate: bool = True,
         preserve: bool = False,
+        label: str | None = None,
     ) -> None:
-        self.label = open_source(model).label
+        self.label = label or open_source(model).label
         self._model = model
         self._options: dict[str, Any] = {
             "num_threads": threads,
@@ -195,7 +197,7 @@ class Runtime:
                 raise ConvertError(f"{self.label} takes {wanted}, {len(inputs)} given")
             inputs = dict(zip(names, inputs, strict=True))
         if set(inputs) != set(names):
-            given = ", ".join(map(str, inputs))
+            given = ", ".join(map(str, inputs)) or "none"
             raise ConvertError(f"{self.label} takes the inputs {', '.join(names)}; given are {given}")
         return [(port, _fit(port, inputs[port.name])) for port in ports]
 
@@ -246,6 +248,8 @@ def _fit(port: Port, given: Any) -> Array:
     array = np.asarray(given)
     if array.dtype.kind in "SU":
         array = array.astype(object)
+    elif array.dtype.newbyteorder("=") == port.dtype:
+        array = np.asarray(array, port.dtype)
     fits = len(array.shape) == len(port.shape) and all(map(_accepts, port.shape, array.shape))
     if array.dtype != port.dtype or not fits:
         wanted, have = _describe(port.dtype, port.shape), _describe(array.dtype, array.shape)
