@@ -3,6 +3,7 @@ PYTHON ?= python
 WORKERS ?= auto
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export CUDA_VISIBLE_DEVICES ?= -1
+export TF_ENABLE_ONEDNN_OPTS ?= 0
 
 .PHONY: check test bench models docs format
 

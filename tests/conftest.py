@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # TensorFlow reads these once, when it is first imported.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # oneDNN's softmax refuses six dimensions
 
 # `make check` sets this: tests with a framework as their reference skip, as where it is not installed.
 if os.environ.get("LITECAST_QUICK"):
