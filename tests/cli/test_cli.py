@@ -336,6 +336,14 @@ def test_exit_status(tmp_path, monkeypatch, error, status, said):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_ctrl_c_while_a_command_is_imported(monkeypatch):
+    def interrupt(name):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("importlib.import_module", interrupt)
+    assert "interrupted" in run("show", SAVED_MODEL, status=130)
+
+
 def test_traceback_only_with_v(tmp_path):
     assert "Traceback" not in run("convert", tmp_path / "none", status=2)
     assert "Traceback" in run("convert", tmp_path / "none", "-v", status=2)

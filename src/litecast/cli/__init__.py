@@ -11,6 +11,8 @@ from litecast import __version__
 
 __all__ = ["main"]
 
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells give it."""
 COMMANDS = {
     "convert": "Convert a SavedModel to a .tflite.",
     "run": "Run a .tflite on arrays from .npz or .npy files.",
@@ -32,6 +34,14 @@ class Commands(click.Group):
             return None
         command: click.Command = importlib.import_module(f"litecast.cli.{cmd_name}").command
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; Ctrl-C, also while it is imported, has an exit status of its own."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            raise click.exceptions.Exit(INTERRUPTED) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands without importing them."""

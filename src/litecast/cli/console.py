@@ -36,8 +36,6 @@ __all__ = [
 Function = TypeVar("Function", bound=Callable[..., Any])
 DELAY = 1.0
 """Seconds after which work shows its progress."""
-INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells give it."""
 
 
 def command(name: str) -> Callable[[Function], click.Command]:
@@ -54,9 +52,6 @@ def command(name: str) -> Callable[[Function], click.Command]:
                 raise
             except BrokenPipeError:
                 sys.stderr.close()
-            except KeyboardInterrupt:
-                click.echo("interrupted", err=True)
-                raise click.exceptions.Exit(INTERRUPTED) from None
             except Exception as error:
                 _fail(_explained(error), verbose)
 
