@@ -288,6 +288,16 @@ def test_custom_operation_without_options():
     assert operator.customOptions is None
 
 
+def test_intermediates_are_carried():
+    """An integer LSTM has them: tensors of its kernel alone, which only say how they are quantized."""
+    graph = Graph()
+    graph.set_outputs([append(graph, Custom("Cell"), [graph.add_input(f32(2))], f32(2))])
+    inner = Value(TensorType(DType.INT16, (2,), Quant((0.5,), (0,))), "gate")
+    graph.nodes[0].extra = Extra(intermediates=(inner,))
+    node = read(write(read(write(Model(graphs=[graph]))))).graphs[0].nodes[0]
+    assert [(value.name, value.type) for value in node.extra.intermediates] == [("gate", inner.type)]
+
+
 def test_missing_zero_points_are_zero():
     graph = Graph()
     x = graph.add_input(TensorType(DType.INT8, (2,), Quant((0.5, 1.0), (0, 0))), "x")

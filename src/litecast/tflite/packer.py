@@ -154,6 +154,7 @@ class _Scope:
 
     def _check_defined(self) -> None:
         made = {*self.graph.inputs, *(output for node in self.graph.nodes for output in node.outputs)}
+        made.update(value for node in self.graph.nodes if node.extra for value in node.extra.intermediates)
         for value in self.values:
             if value not in made and not value.is_const and not value.is_variable:
                 raise InternalError(f"{value!r} of graph {self.graph.name} is read, but nothing makes it")
