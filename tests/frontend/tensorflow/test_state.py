@@ -321,3 +321,33 @@ def test_functions_of_a_model_without_signatures(tmp_path):
     assert "ReadVariable" not in only.report.ops
     with pytest.raises(ConvertError, match=r"the model has: .*part/apply"):
         litecast.convert(tmp_path / "m", signatures=["none"])
+
+
+def test_keras_layers_below_a_module_are_restored(tmp_path):
+    """They are saved as copies, which the graph's own restore fills instead of the originals."""
+    keras = pytest.importorskip("keras")
+
+    class Wrapped(tf.Module):
+        def __init__(self):
+            super().__init__()
+            self.model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4), keras.layers.Dense(2)])
+            self.cell = keras.layers.GRUCell(2)
+            self.cell.build((1, 2))
+            self.state = tf.Variable(tf.ones([1, 2]), trainable=False)
+
+        @tf.function(input_signature=[tf.TensorSpec([1, 3])])
+        def step(self, x):
+            result, _ = self.cell(self.model(x), [self.state])
+            self.state.assign(result)
+            return {"y": result}
+
+        @tf.function(input_signature=[tf.TensorSpec([None, 3])])
+        def plain(self, x):
+            return {"z": self.model(x)}
+
+    module = Wrapped()
+    converted = save(module, tmp_path / "m", step=module.step, plain=module.plain)
+    x = np.float32([[1, -2, 3]])
+    for key in ("step", "plain", "step"):
+        ((name, want),) = getattr(module, key)(tf.constant(x)).items()
+        np.testing.assert_allclose(converted(x, signature=key)[name], want, rtol=1e-5, atol=1e-6)

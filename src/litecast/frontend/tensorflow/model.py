@@ -142,6 +142,29 @@ def _initialise(tracer: Tracer, source: SavedModelSource) -> None:
         tracer.evaluate(b, Frame(source.nodes, assets), [], [source.init_op])
         tracer.missing.clear()  # what only an initialiser needs is reported where a signature reads it
     tracer.initialising = False
+    _restore_captures(tracer, b, source)
+
+
+def _restore_captures(tracer: Tracer, b: Builder, source: SavedModelSource) -> None:
+    """Restore, by the object graph, the captured variables that the graph's own restore leaves out.
+
+    Keras 3 variables below a `tf.Module` are saved as copies: the graph restores these, while the signatures
+    call their functions on the originals, which only the loading of objects fills.
+    """
+    objects, known = source.object_graph, source.variable_keys
+    functions = set(objects.concrete_functions()) if objects is not None and known else set()
+    for node in source.graph.node:
+        name = node.attr["f"].func.name if "f" in node.attr else ""
+        if objects is None or name not in functions:
+            continue
+        bound = objects.concrete_function(name).bound_inputs
+        operands = [reference for reference in node.input if not reference.startswith("^")]
+        for reference, item in zip(reversed(operands), reversed(bound), strict=False):
+            handle = source.nodes.get(node_name(reference))
+            if item in known and handle is not None and handle.op == "VarHandleOp":
+                (variable,) = tracer.evaluate(b, Frame(source.nodes), [reference])
+                if variable.initial is None:
+                    variable.initial = source.checkpoint.tensor(known[item])
 
 
 def _trace_all(
