@@ -298,3 +298,15 @@ def test_variables_are_followed_into_loops():
     verify(parse_model(LOOP.format(init="init setup")))
     with pytest.raises(UnsupportedError, match="the variable v is read"):
         verify(parse_model(LOOP.format(init="entry setup")))
+
+
+def test_a_variable_tensor_has_no_definition():
+    """The state of a fused recurrent kernel: LiteRT fills it with zeros and keeps it between runs."""
+    graph, state = Graph(), Value(TensorType(DType.FLOAT32, (2,)), "state")
+    node = Node(Neg(), [state], [Value(state.type)], Loc("n"))
+    graph.nodes.append(node)
+    graph.set_outputs(node.outputs)
+    with pytest.raises(InternalError, match=r"state.*is read before it is defined"):
+        verify(graph)
+    state.is_variable = True
+    verify(graph)

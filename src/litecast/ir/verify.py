@@ -79,7 +79,7 @@ class _Checker:
     def check_defined(self, value: Value, node: Node | None) -> None:
         if value.is_const:
             self.check_constant(value, node)
-        elif value not in self.defined:
+        elif value not in self.defined and not value.is_variable:
             raise self.fail(f"{value!r} is read before it is defined", node)
 
     def check_constant(self, value: Value, node: Node | None) -> None:
