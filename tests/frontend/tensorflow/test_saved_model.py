@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from litecast.errors import FormatError, UnsupportedError
+import litecast
+from litecast.errors import ConvertError, FormatError, InternalError, UnsupportedError
 from litecast.frontend.tensorflow.object_graph import ObjectGraph, TensorSpec, TypeSpec, structured
 from litecast.frontend.tensorflow.proto import (
     AssetFileDef,
@@ -53,6 +54,19 @@ def test_a_plain_graph(tmp_path: Path) -> None:
     assert not source.has_variables
     with pytest.raises(FormatError, match=r"variables\.index: is missing, but the model has variables"):
         _ = source.checkpoint
+
+
+def test_a_constant_of_another_shape_than_stated(tmp_path: Path) -> None:
+    model = graph_model(("serve",))
+    (constant,) = (node for node in model.meta_graphs[0].graph_def.node if node.op == "Const")
+    constant.attr["dtype"].type = constant.attr["value"].tensor.dtype
+    constant.attr["_output_shapes"].list.shape.add().dim.add(size=4)
+    (tmp_path / "saved_model.pb").write_bytes(model.SerializeToString())
+    with pytest.raises(
+        ConvertError, match=r"one .*the inferred shape \[\] is not the model's own \[4\]"
+    ) as caught:
+        litecast.load(tmp_path)
+    assert not isinstance(caught.value, InternalError)
 
 
 def test_the_file_itself_may_be_named(tmp_path: Path) -> None:

@@ -320,7 +320,9 @@ def _check_shapes(results: Sequence[Any], node: Any, loc: Loc) -> None:
         if len(sizes) != len(found) or any(
             size >= 0 and isinstance(dim, int) and size != dim for size, dim in zip(sizes, found, strict=True)
         ):
-            raise InternalError(f"{loc}: the inferred shape {list(found)} is not the model's own {sizes}")
+            # Nothing is inferred for a constant: there the model contradicts itself.
+            kind = ConvertError if node.op == "Const" else InternalError
+            raise kind(f"{loc}: the inferred shape {list(found)} is not the model's own {sizes}")
 
 
 def _placed(item: Unsupported, loc: Loc) -> Unsupported:
