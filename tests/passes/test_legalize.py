@@ -39,3 +39,33 @@ def test_loop_variables_keep_their_values(dim, passes):
     found = Runtime(write(model)).run([np.float32([1, 2]), np.float32([10, 20])])
     np.testing.assert_array_equal(found["p"], [23, 46])  # the Fibonacci sequence from 10, 1
     np.testing.assert_array_equal(found["q"], [12, 24])
+
+
+SIZES = """
+signature main = main(t, x) -> (size, twice)
+graph main(t: bool[], x: f32[n,3]) -> (size, twice) {
+  size: i32[], twice: i32[] = If(t, x) {then_subgraph_index=@yes, else_subgraph_index=@no}
+}
+graph yes(x: f32[n,3]) -> (size, twice) {
+  shape = Shape(x)
+  size = Gather(shape, const i32[] 0)
+  twice = Mul(size, const i32[] 2)
+}
+graph no(x: f32[n,3]) -> (size, twice) {
+  size = const i32[] 7
+  twice = const i32[] 9
+}
+"""
+
+
+@pytest.mark.parametrize("passes", [prepare, optimize])
+def test_sizes_leave_a_branch(passes):
+    """Without a copy LiteRT loses them and frees memory twice."""
+    model = parse_model(SIZES)
+    assert isinstance(model, Model)
+    passes(model)
+    runtime = Runtime(write(model))
+    for rows in (2, 5, 5):
+        for taken, wanted in ((True, (rows, 2 * rows)), (False, (7, 9))):
+            found = runtime.run([np.bool_(taken), np.zeros((rows, 3), np.float32)])
+            assert (found["size"], found["twice"]) == wanted

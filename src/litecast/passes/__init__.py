@@ -19,7 +19,7 @@ from litecast.passes.gelu import EXACT_GELU
 from litecast.passes.hoist import HOIST
 from litecast.passes.idiom import IDIOM
 from litecast.passes.layout import LAYOUT
-from litecast.passes.legalize import LEGALIZE, protect_loop_state
+from litecast.passes.legalize import LEGALIZE, protect
 from litecast.passes.loops import LOOPS
 from litecast.passes.pieces import PIECES, STEPS
 from litecast.passes.window import WINDOW
@@ -59,7 +59,7 @@ PIPELINE: tuple[Group, ...] = (
     # Scaled weights and shape vectors made above may be equal again.
     Group("share", walk=dedupe),
     # Last: an identity reshape is the copy here, which the rules above would drop.
-    Group("protect", walk=protect_loop_state),
+    Group("protect", walk=protect),
 )
 
 
@@ -74,5 +74,5 @@ def optimize(model: Model, run: Runner | None = None) -> Applied:
 def prepare(model: Model, run: Runner | None = None) -> Applied:
     """Make a model that is not optimised fit to be written, in place."""
     applied = apply(model, LEGALIZE, run)
-    applied.merge(protect_loop_state(model, run))
+    applied.merge(protect(model, run))
     return applied

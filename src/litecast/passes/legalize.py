@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from litecast.ir.builder import Builder, Runner
 from litecast.ir.graph import Graph, Model, Node, Value
 from litecast.ir.rewrite import Applied, Arg, P, Rule, rule
 from litecast.lib import special
-from litecast.ops import Reshape, Shape, While
+from litecast.ops import (
+    Add,
+    BroadcastArgs,
+    Concatenation,
+    Gather,
+    If,
+    Mul,
+    Range,
+    Rank,
+    ReduceMax,
+    ReduceMin,
+    ReduceProd,
+    Reshape,
+    Shape,
+    StridedSlice,
+    Sum,
+    Tile,
+    While,
+)
 from litecast.ops.control import overwritten
 from litecast.ops.transient import Erf, Erfc
 
-__all__ = ["LEGALIZE", "protect_loop_state"]
+__all__ = ["LEGALIZE", "protect"]
 
 
 @rule(P(Erf, Arg("x")))
@@ -47,6 +67,52 @@ def protect_loop_state(model: Model, run: Runner | None = None) -> Applied:
         if places:
             _copy_results(body, places, run)
             applied.update({"protect_loop_state": len(places)})
+    return applied
+
+
+EARLY = frozenset({
+    BroadcastArgs, Concatenation, Gather, Mul, Range, ReduceMax, ReduceMin, ReduceProd, Reshape,
+    StridedSlice, Sum, Tile,
+})  # fmt: skip
+"""Kernels that compute while they are prepared, if all operands are constants or were computed so too (those
+that call SetTensorToPersistentRo)."""
+
+
+def protect_branch_results(model: Model, run: Runner | None = None) -> Applied:
+    """Copy every result of a branch that its kernel computes while it is prepared, as it does sizes.
+
+    The runtime points the results of a branch at those of the operation (kernels/if.cc, Eval_static), so such
+    a number is lost and its memory freed twice. An addition always computes.
+    """
+    applied = Applied()
+    ends = [node.op for graph in model.all_graphs() for node in graph.nodes if isinstance(node.op, If)]
+    branches = [graph for op in ends for graph in (op.then_subgraph_index, op.else_subgraph_index)]
+    for branch in {id(graph): graph for graph in branches}.values():
+        places = [place for place, value in enumerate(branch.outputs) if _is_early(value)]
+        if places:
+            b = Builder(branch, run)
+            outputs = list(branch.outputs)
+            for place in places:
+                x = outputs[place]
+                outputs[place] = b(Add(), x, b.const(np.zeros((), x.dtype.numpy)), name=f"{x.name}/copy")
+            branch.set_outputs(outputs)
+            applied.update({"protect_branch_results": len(places)})
+    return applied
+
+
+def _is_early(value: Value) -> bool:
+    node = value.producer
+    if node is None:
+        return False
+    if isinstance(node.op, (Shape, Rank)):
+        return True
+    return type(node.op) in EARLY and all(x is None or x.is_const or _is_early(x) for x in node.inputs)
+
+
+def protect(model: Model, run: Runner | None = None) -> Applied:
+    """Avoid what the runtime gets wrong about the results of loops and branches."""
+    applied = protect_loop_state(model, run)
+    applied.merge(protect_branch_results(model, run))
     return applied
 
 
