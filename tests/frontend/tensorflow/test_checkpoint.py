@@ -421,9 +421,9 @@ def test_a_changed_shard_is_found_by_verify(tmp_path: Path) -> None:
     writer.add("s", np.array([b"abc"], object))
     writer.data[0] = b"\1" + writer.data[0][1:-1] + b"x"
     checkpoint = Checkpoint(writer.write())
-    assert checkpoint.tensor("x").shape == (3,)
-    with pytest.raises(FormatError, match="the checksum of 'x' is wrong"):
-        checkpoint.verify("x")
+    for look in (checkpoint.tensor, checkpoint.verify):
+        with pytest.raises(FormatError, match="the checksum of 'x' is wrong"):
+            look("x")
     with pytest.raises(FormatError, match="the checksum of the strings is wrong"):
         checkpoint.tensor("s")
 
@@ -447,9 +447,9 @@ def test_long_data_is_checked_in_pieces(
         checkpoint.verify("x")
     else:
         with pytest.raises(FormatError, match="the checksum of 'x' is wrong"):
-            checkpoint.check(["before", "x"])
+            checkpoint.tensor("x")
         monkeypatch.setattr("litecast.frontend.tensorflow.checkpoint._CHECKED", 4000)
-        checkpoint.check(["before", "x"])
+        assert Checkpoint(tmp_path / "variables").tensor("x").shape == (1101,)
 
 
 def read_all(prefix: Path) -> None:

@@ -12,6 +12,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Literal
@@ -39,7 +40,7 @@ _BIG = 1
 _READ = 1 << 12  # bytes up to which data is checked where it is mapped
 # Longer data is read in such pieces.
 _PIECE = 1 << 20
-_CHECKED = 1 << 25  # bytes of data that are checked in passing: 0.1 s
+_CHECKED = 1 << 25  # bytes of shards that are checked in passing: 0.1 s
 _SEARCHED = 1000  # names, and characters of a name, among which the nearest to a wrong one are looked for
 
 
@@ -52,6 +53,7 @@ class Checkpoint:
         self._table = read_table(self.path)
         self._entries: dict[bytes, BundleEntryProto] = {}
         self._shards: dict[int, np.ndarray] = {}
+        self._checked: set[str] = set()
         header = BundleHeaderProto()
         if b"" not in self._table:
             raise FormatError(self.path, "has no header: it is no checkpoint index")
@@ -81,9 +83,14 @@ class Checkpoint:
         return self._described(self._entry(_name(key)), key)
 
     def tensor(self, key: str) -> np.ndarray:
-        """Give the contents of a tensor, read-only; strings are objects holding `bytes`."""
+        """Give the contents of a tensor, read-only; strings are objects holding `bytes`.
+
+        The checksums of a checkpoint that is not very long are compared; `verify` does so for any.
+        """
         entry = self._entry(_name(key))
-        return self._assembled(entry, key) if entry.slices else self._whole(entry, key)
+        tensor = self._assembled(entry, key) if entry.slices else self._whole(entry, key)
+        self._check_in_passing(key)
+        return tensor
 
     def part(self, key: str, shape_and_slice: str) -> np.ndarray:
         """Give the part of a tensor that an input `shape_and_slices` of RestoreV2 describes; all for "".
@@ -101,6 +108,7 @@ class Checkpoint:
             )
         region = self._region(extents, shape, key)
         stored = _slice_name(_name(key), extents)
+        self._check_in_passing(key)
         return self._stored(stored, region, key) if stored in self._table else self.tensor(key)[region]
 
     def verify(self, key: str) -> None:
@@ -115,12 +123,6 @@ class Checkpoint:
         else:
             self._whole(entry, key)
 
-    def check(self, keys: Sequence[str]) -> None:
-        """Verify tensors in passing: not at all where they are so long that it would be felt."""
-        if sum(self._entry(_name(key)).size for key in keys) <= _CHECKED:
-            for key in keys:
-                self.verify(key)
-
     def object_graph(self) -> TrackableObjectGraph | None:
         """Give the graph of the objects that own the tensors; None in a checkpoint of TensorFlow 1."""
         if OBJECT_GRAPH_KEY not in self:
@@ -128,6 +130,16 @@ class Checkpoint:
         graph = TrackableObjectGraph()
         self._parse(graph, self.tensor(OBJECT_GRAPH_KEY).item(), "its object graph")
         return graph
+
+    @cached_property
+    def _is_short(self) -> bool:
+        paths = map(self._shard_path, range(min(self.shards, _SEARCHED)))
+        return sum(path.stat().st_size for path in paths if path.is_file()) <= _CHECKED
+
+    def _check_in_passing(self, key: str) -> None:
+        if self._is_short and key not in self._checked:
+            self.verify(key)
+            self._checked.add(key)
 
     def _parse(self, message: Message, data: bytes, what: str) -> None:
         try:

@@ -117,12 +117,11 @@ def resource_strided_slice_assign(
 def restore_v2(
     b: Builder, prefix: Value, names: Value, slices: Value, *, tracer: Tracer, dtypes: list[DType]
 ) -> list[Value]:
-    """Tensors of the checkpoint, by name, as memory-mapped constants; checked unless they are very long."""
+    """Tensors of the checkpoint, by name, as memory-mapped constants."""
     if tracer.checkpoint is None:
         raise ConvertError(
             "the graph restores variables but the model has no checkpoint (variables/variables.index)"
         )
     wanted = zip(names.array(), slices.array(), strict=True)
     texts = [(name.decode(), part.decode()) for name, part in wanted]
-    tracer.checkpoint.check(list(dict.fromkeys(name for name, _ in texts)))
     return [b.const(tracer.checkpoint.part(name, part), name) for name, part in texts]
