@@ -25,8 +25,8 @@ __all__ = ["Converted", "convert", "load", "save", "verify"]
 Source = str | PathLike[str]
 Progress = Callable[[str], None]
 Phase = Callable[[str], AbstractContextManager[None]]
-UNKNOWN_SIZES = (1, 32, 256)
-"""What unknown dimensions are tried as when LiteRT checks a result."""
+UNKNOWN_SIZES = ((1, 1), (32, 1), (256, 1), (12, 12))
+"""What unknown dimensions, and the first one of an input, are tried as when LiteRT checks a result."""
 
 
 class Converted:
@@ -226,20 +226,20 @@ def _write(model: Model, path: Path, report: Report, phase: Phase, conversion_me
 def _allocate(path: Path, label: str) -> None:
     """Let LiteRT prepare the model, unknown dimensions as small as it takes (one pixel may be too small)."""
     refusals: list[ConvertError] = []
-    for size in UNKNOWN_SIZES:
-        refusal = _refusal(path, size, label)
+    for unknown, first in UNKNOWN_SIZES:
+        refusal = _refusal(path, unknown, first, label)
         if refusal is None:
             return
         refusals.append(refusal)
     raise refusals[0]
 
 
-def _refusal(path: Path, size: int, label: str) -> ConvertError | None:
-    """Return why LiteRT does not prepare the model with unknown dimensions of `size`, None where it does."""
+def _refusal(path: Path, unknown: int, first: int, label: str) -> ConvertError | None:
+    """Return why LiteRT refuses the model with unknown dimensions of those sizes, None where it does not."""
     from litecast.tflite.runtime import Runtime
 
     try:
-        Runtime(path, delegate=False, label=label).allocate(size)
+        Runtime(path, delegate=False, label=label).allocate(unknown, first)
     except ConvertError as error:
         return error
     return None

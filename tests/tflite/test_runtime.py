@@ -10,6 +10,7 @@ from time import perf_counter
 import numpy as np
 import pytest
 
+import litecast
 from litecast.errors import ConvertError, FormatError
 from litecast.ir.builder import Builder
 from litecast.ir.graph import Graph, Model, Signature, constant
@@ -68,6 +69,20 @@ def test_outputs_without_elements(named: bool):
         assert result["none"].shape == (rows, 0)
         assert result["none"].dtype == np.float32
         assert result["sum"].tolist() == [[2] * 3] * rows
+
+
+def test_a_batch_that_one_is_too_small_for(tmp_path: Path):
+    """Windows that are put together take several rows each."""
+    graph = Graph()
+    x = graph.add_input(f32("n", 3), "x")
+    op = Builtin(22, "RESHAPE", "ReshapeOptions", ())
+    graph.set_outputs([append(graph, op, [x, constant(np.int32([-1, 4, 3]))], f32("m", 4, 3), name="y")])
+    (tmp_path / "m.tflite").write_bytes(write(Model({"main": Signature(graph, ["x"], ["y"])})))
+    runtime = Runtime(tmp_path / "m.tflite")
+    with pytest.raises(ConvertError, match="RESHAPE"):
+        runtime.allocate()
+    runtime.allocate(12, first=12)
+    assert litecast.convert(tmp_path / "m.tflite")(np.ones((8, 3), np.float32))["y"].shape == (2, 4, 3)
 
 
 def test_strings():

@@ -129,21 +129,21 @@ class Runtime:
 
     # -- running -----------------------------------------------------------------------------------
 
-    def allocate(self, unknown: int = 1) -> None:
+    def allocate(self, unknown: int = 1, first: int = 1) -> None:
         """Plan the memory of every signature (or of the main graph), which prepares each of its kernels.
 
-        Dimensions of unknown size take `unknown`, the first one of an input 1.
+        Dimensions of unknown size take `unknown`, the first one of an input with others `first`.
         """
         with _reported(f"LiteRT cannot prepare {self.label}"):
             for key in self.signatures or [None]:
                 runner = self._runner(key) if key is not None else self._interpreter
                 wrapper = runner._interpreter_wrapper if key is not None else runner._interpreter
                 subgraph = self._subgraphs[key] if key is not None else 0
-                for port in self._ports(key, "input") if unknown != 1 else []:
+                for port in self._ports(key, "input") if (unknown, first) != (1, 1) else []:
                     if any(dim < 0 for dim in port.shape):
-                        shape = [
-                            dim if dim >= 0 else unknown if axis else 1 for axis, dim in enumerate(port.shape)
-                        ]
+                        open_dims = [first if len(port.shape) > 1 else unknown, *[unknown] * len(port.shape)]
+                        pairs = zip(port.shape, open_dims, strict=False)
+                        shape = [dim if dim >= 0 else size for dim, size in pairs]
                         wrapper.ResizeInputTensor(port.index, np.array(shape, np.int32), False, subgraph)
                 # The interpreter's own method is barred once there is a signature runner.
                 wrapper.AllocateTensors(subgraph)
