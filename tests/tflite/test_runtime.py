@@ -78,7 +78,7 @@ def test_a_batch_that_one_is_too_small_for(tmp_path: Path):
     op = Builtin(22, "RESHAPE", "ReshapeOptions", ())
     graph.set_outputs([append(graph, op, [x, constant(np.int32([-1, 4, 3]))], f32("m", 4, 3), name="y")])
     (tmp_path / "m.tflite").write_bytes(write(Model({"main": Signature(graph, ["x"], ["y"])})))
-    runtime = Runtime(tmp_path / "m.tflite")
+    runtime = Runtime(tmp_path / "m.tflite", delegate=False)
     with pytest.raises(ConvertError, match="RESHAPE"):
         runtime.allocate()
     runtime.allocate(12, first=12)

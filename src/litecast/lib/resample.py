@@ -13,7 +13,7 @@ import numpy as np
 
 from litecast.ir.op import Array
 
-__all__ = ["KERNELS", "area", "bicubic", "kernel_weights", "resize_scale"]
+__all__ = ["KERNELS", "TABLE", "area", "bicubic", "cubic_table", "kernel_weights", "resize_scale"]
 
 TABLE = 1024
 """Steps of the bicubic coefficient table (resize_bicubic_op.cc kTableSize): offsets are rounded to it."""
@@ -33,7 +33,7 @@ def bicubic(size: int, out: int, align_corners: bool, half_pixel_centers: bool) 
     place = (at + np.float32(0.5)) * scale - np.float32(0.5) if half_pixel_centers else at * scale
     first = np.floor(place).astype(np.int64)
     step = np.rint((place - first.astype(np.float32)) * TABLE).astype(np.int64)
-    near, far = _cubic(-0.5 if half_pixel_centers else -0.75)
+    near, far = cubic_table(half_pixel_centers)
     taps = np.stack([far[step], near[step], near[TABLE - step], far[TABLE - step]], -1)
     wanted = first[:, None] + np.arange(-1, 3)
     pixels = np.clip(wanted, 0, size - 1)
@@ -45,7 +45,9 @@ def bicubic(size: int, out: int, align_corners: bool, half_pixel_centers: bool) 
     return weights
 
 
-def _cubic(a: float) -> tuple[Array, Array]:
+def cubic_table(half_pixel_centers: bool) -> tuple[Array, Array]:
+    """Return the weights of the nearer and of the farther pixels, by the offset in steps of 1 / TABLE."""
+    a = -0.5 if half_pixel_centers else -0.75
     near = np.arange(TABLE + 1) / TABLE
     far = near + 1
     return (

@@ -89,6 +89,24 @@ def test_resize_bicubic(size, centers):
     check(lambda x: raw.ResizeBicubic(images=x, size=size, **centers), Spec((None, 5, 6, 3)), inputs=uniform)
 
 
+@pytest.mark.parametrize("centers", CENTERS, ids=str)
+def test_resize_bicubic_of_unknown_sizes(centers):
+    for size in (SIZES[0], SIZES[1], SIZES[3]):
+        check(
+            lambda x, size=size: raw.ResizeBicubic(images=x, size=size, **centers),
+            Spec((None, None, None, 3)),
+            sizes=((1, 5, 6), (2, 9, 4)),
+            inputs=uniform,
+        )
+    check(
+        lambda x, like: raw.ResizeBicubic(images=x, size=tf.shape(like)[1:3], **centers),
+        Spec((2, 5, None, 3), tf.uint8),
+        Spec((1, None, None, 1)),
+        sizes=((6, 12, 3), (7, 1, 11)),
+        inputs=uniform,
+    )
+
+
 @pytest.mark.parametrize("centers", CENTERS[:2], ids=str)
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_resize_area(size, centers):
@@ -135,7 +153,7 @@ def test_tf_image_resize(method, antialias):
 
 def test_resampling_of_unknown_sizes_is_refused():
     with pytest.raises(UnsupportedError, match="the size of its images is not known"):
-        trace(lambda x: raw.ResizeBicubic(images=x, size=(7, 4)), Spec((1, None, 6, 2)))
+        trace(lambda x: raw.ResizeArea(images=x, size=(7, 4)), Spec((1, None, 6, 2)))
 
 
 # -- blocks ------------------------------------------------------------------------------------------------

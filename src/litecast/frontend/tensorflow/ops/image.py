@@ -12,7 +12,7 @@ from litecast.frontend.tensorflow.importer import tf
 from litecast.frontend.tensorflow.ops.layout import Layout
 from litecast.ir.builder import Builder
 from litecast.ir.graph import Value
-from litecast.lib import array, image, resample
+from litecast.lib import array, cubic, image, resample
 from litecast.lib.boxes import combined_suppression, suppress, suppress_softly
 from litecast.lib.nn import in_float32
 from litecast.ops import Add, Floor, Maximum, Minimum, Mul, Sub
@@ -66,6 +66,8 @@ def resize_bicubic(
     align_corners: bool = False,
     half_pixel_centers: bool = False,
 ) -> Value:
+    if not size.is_const or not all(isinstance(dim, int) for dim in x.shape[1:3]):
+        return cubic.resize(b, x, size, align_corners, half_pixel_centers)
     sizes = _sizes(op, x, size)
     return image.resample(
         b, x, *(resample.bicubic(*axis, align_corners, half_pixel_centers) for axis in sizes)
