@@ -353,6 +353,24 @@ CASES = {
         }
         """,
     ),
+    "through float64 and back": (
+        CANONICALIZE,
+        """
+        graph main(x: f32[n,6], k: i32[n,6]) -> (y, z) {
+          a = Cast(x) {in_data_type=FLOAT32, out_data_type=FLOAT64}
+          b = Cast(a) {in_data_type=FLOAT64, out_data_type=FLOAT32}
+          y = Neg(b)
+          c = Cast(k) {in_data_type=INT32, out_data_type=FLOAT64}
+          z = Cast(c) {in_data_type=FLOAT64, out_data_type=FLOAT32}
+        }
+        """,
+        """
+        graph main(x: f32[n,6], k: i32[n,6]) -> (y, z) {
+          y: f32[n,6] = Neg(x)
+          z: f32[n,6] = Cast(k) {in_data_type=INT32, out_data_type=FLOAT32}
+        }
+        """,
+    ),
     "double negation": (
         CANONICALIZE,
         """

@@ -56,8 +56,18 @@ WIDER = {
     DType.FLOAT16: F32, DType.BFLOAT16: F32,
 }  # fmt: skip
 """Computing in the wider type and converting back gives the narrow result: integers wrap, and TensorFlow
-itself
-computes half and bfloat16 in float32 and rounds (double rounding is exact, for 24 >= 2 * 11 + 2)."""
+itself computes half and bfloat16 in float32 and rounds (double rounding is exact, for 24 >= 2 * 11 + 2).
+"""
+NARROWED = frozenset(
+    {
+        ops.Abs, ops.Add, ops.Ceil, ops.Cos, ops.Div, ops.Exp, ops.Floor, ops.Log, ops.Maximum, ops.Minimum,
+        ops.Mul, ops.Neg, ops.Pow, ops.Round, ops.Rsqrt, ops.Sin, ops.Sqrt, ops.SquaredDifference, ops.Sub,
+        ops.Tanh,
+    }
+)  # fmt: skip
+"""Arithmetic on float64 that is done in float32, as the report notes: TensorFlow divides integers in float64.
+Comparisons, which could change their answer, and sums over many elements are not.
+"""
 HALVES = frozenset({DType.FLOAT16, DType.BFLOAT16})
 """Computed in float32 although some kernels take them: only the newest runtimes have those."""
 
@@ -65,9 +75,9 @@ HALVES = frozenset({DType.FLOAT16, DType.BFLOAT16})
 def apply(b: Builder, op: Op, *operands: Any) -> Any:
     """Apply an elementwise operation with numpy broadcasting, whatever the rank and the element type.
 
-    Narrow types are computed in a wider one and converted back. Raises UnsupportedError for an element
-    type that no
-    kernel computes exactly (64-bit floats; 64-bit integers for some operations).
+    Narrow types are computed in a wider one and converted back, float64 arithmetic in float32. Raises
+    UnsupportedError for an element type that no kernel computes (float64 elsewhere; 64-bit integers for some
+    operations).
     """
     if any(isinstance(x, Composite) for x in operands):
         return b(op, *operands)
@@ -82,10 +92,10 @@ def apply(b: Builder, op: Op, *operands: Any) -> Any:
 
 
 def computed_in(op: Op, xs: Sequence[Value]) -> DType:
-    """Return the element type in which a kernel computes plain (not quantized) operands exactly;
-    UnsupportedError.
-    """
+    """Return the element type in which a kernel computes plain (not quantized) operands."""
     dtype = wide = xs[0].dtype
+    if dtype is DType.FLOAT64 and type(op) in NARROWED:
+        return F32
     types = None if op.kernels is None else op.kernels - op.quantized - HALVES
     while types is not None and wide not in types:
         if wide is I64 and I32 in types and all(x.known is not None for x in xs):

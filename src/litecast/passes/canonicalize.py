@@ -291,6 +291,14 @@ def _unchanged(root: Node, x: Value) -> Value | No:
     return x if root.output.type == x.type else no("the constant broadcasts x")
 
 
+@rule(P(Cast, P(Cast, Arg("x", lambda x: 0 < x.dtype.bits <= 32), out_data_type=DType.FLOAT64)))
+def merge_casts(b: Builder, root: Node, x: Value) -> Value | No:
+    """cast(cast(x: 32 bits, to f64), to f32) -> cast(x, to f32)"""
+    if root.output.dtype is not DType.FLOAT32 or x.dtype.is_complex:
+        return no("the second type is not float32")
+    return b(Cast(x.dtype, DType.FLOAT32), x)  # type: ignore[no-any-return]
+
+
 @rule(P((Add, Sub), Arg("x"), Const("zero", _neutral(0)), **NONE))
 def drop_zero(b: Builder, root: Node, x: Value, zero: Value) -> Value | No:
     """x - 0 -> x; so too x + 0 of integers, and x + -0 (x + 0 turns -0 into 0, which an angle shows)"""
@@ -379,6 +387,7 @@ CANONICALIZE: tuple[Rule, ...] = (
     transpose_is_reshape,
     drop_split,
     drop_split_v,
+    merge_casts,
     drop_zero,
     drop_one,
     drop_double_negation,

@@ -328,7 +328,7 @@ def test_one_to_one_operations_are_one_operation():
 @pytest.mark.parametrize(
     ("function", "spec_of_input", "message"),
     [
-        (lambda x: x + 1, spec("float64", 3), "float64"),
+        (lambda x: x % 3, spec("float64", 3), "float64"),
         (lambda x: raw.Cast(x=x, DstT=tf.bfloat16, Truncate=True), f32(3), "Truncate"),
         (lambda x: tf.cumsum(x), spec("float64", 3), "float64"),
         (lambda x: tf.math.cumprod(x), f32(None), "not known"),
@@ -337,3 +337,29 @@ def test_one_to_one_operations_are_one_operation():
 def test_refused(function, spec_of_input, message):
     with pytest.raises(UnsupportedError, match=message):
         trace(function, spec_of_input)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int32", "int64"])
+def test_true_division_of_integers(dtype):
+    """TensorFlow divides 32- and 64-bit integers in float64."""
+    check(lambda x, y: x / y, spec(dtype, None, 3), spec(dtype, None, 3), inputs=_integers_but_zero)
+
+
+def _integers_but_zero(rng, shape, dtype):
+    return rng.integers(1, 100, shape).astype(dtype)
+
+
+def test_half_of_a_size():
+    def function(x):
+        half = tf.cast(tf.shape(x)[1] / 2, tf.int32)
+        return x[:, :half], tf.cast(tf.math.ceil(tf.shape(x)[1] / 3), tf.int32)
+
+    check(function, f32(None, None), sizes=(2, 3, 7))
+
+
+def test_float64_arithmetic():
+    def function(x):
+        wide = tf.cast(x, tf.float64)
+        return tf.cast(tf.sqrt(wide * 2.5 + 1.0) / 3.0, tf.float32)
+
+    check(function, f32(None, 4), inputs=[np.float32([[0, 1, 2, 3]])], ops=["Mul", "Add", "Sqrt", "Div"])

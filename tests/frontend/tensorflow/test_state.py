@@ -351,3 +351,21 @@ def test_keras_layers_below_a_module_are_restored(tmp_path):
     for key in ("step", "plain", "step"):
         ((name, want),) = getattr(module, key)(tf.constant(x)).items()
         np.testing.assert_allclose(converted(x, signature=key)[name], want, rtol=1e-5, atol=1e-6)
+
+
+def test_float64_arithmetic_is_noted(tmp_path):
+    class Module(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([None, 2], tf.int32)])
+        def run(self, x):
+            return tf.cast(x / 3, tf.float32)
+
+        @tf.function(input_signature=[tf.TensorSpec([None, 2])])
+        def cast(self, x):
+            return tf.cast(tf.cast(x, tf.float64), tf.float32)
+
+    module = Module()
+    converted = save(module, tmp_path / "m", run=module.run)
+    assert any("float64" in note for note in converted.report.notes)
+    np.testing.assert_allclose(converted(np.int32([[1, 5]]))["output_0"], [[1 / 3, 5 / 3]], rtol=1e-6)
+    assert converted.report.ops == {"Cast": 1, "Div": 1}
+    assert not save(module, tmp_path / "n", cast=module.cast).report.notes

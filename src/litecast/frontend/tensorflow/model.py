@@ -19,8 +19,9 @@ from litecast.frontend.tensorflow.tracer import Frame, Tracer, node_name
 from litecast.ir import graph as ir
 from litecast.ir.builder import Builder, Runner
 from litecast.ir.graph import Graph, Value
-from litecast.ir.types import Dim, Sym, TensorType
+from litecast.ir.types import Dim, DType, Sym, TensorType
 from litecast.lib.complex import Complex, as_complex, to_tensor
+from litecast.ops import Cast
 
 __all__ = ["trace_saved_model"]
 
@@ -63,7 +64,17 @@ def trace_saved_model(
         raise InternalError(f"{source.url}: after {ROUNDS} traces, more variables turn out to be written")
     if tracer.missing:
         raise UnsupportedError(dict.fromkeys(tracer.missing))
-    return ir.Model(traced, init_graph(list(tracer.variables.values()), run), notes=notes)
+    model = ir.Model(traced, init_graph(list(tracer.variables.values()), run), notes=notes)
+    if _is_narrowed(model):
+        notes.append("float64 arithmetic is done in float32 (7 digits): LiteRT has no kernels for it")
+    return model
+
+
+def _is_narrowed(model: ir.Model) -> bool:
+    """Whether any operation but the source's own casts takes float64 to float32."""
+    narrowing = Cast(DType.FLOAT64, DType.FLOAT32)
+    nodes = (node for graph in model.all_graphs() for node in graph.nodes)
+    return any(node.op == narrowing and node.loc.op != "Cast" for node in nodes)
 
 
 def _has_all(source: SavedModelSource, wanted: Sequence[str] | None) -> bool:
