@@ -130,9 +130,7 @@ def _broadcasting(b: Builder, op: Op, xs: Sequence[Value]) -> Any:
 
 
 def merged_axes(shapes: Sequence[Sequence[Dim]]) -> list[list[int]]:
-    """Group neighbouring axes along which every operand either spans the same dimension or is 1
-    throughout.
-    """
+    """Group neighbouring axes along which every operand spans the same dimension, or is 1 throughout."""
     groups: list[list[int]] = []
     patterns: list[tuple[bool, ...] | None] = []
     for axis, dims in enumerate(zip(*shapes, strict=True)):

@@ -1,9 +1,7 @@
-"""Diagonals and bands of matrices in the last two axes: movements by constant index maps, exact for every
-type.
+"""Diagonals and bands of matrices in the last two axes: movements by constant index maps, exact in any type.
 
-`k` is one diagonal or the lowest and highest of a band, 0 the main one, positive above it. `align` says
-how diagonals
-shorter than the longest are stored (tensorflow/core/kernels/linalg/matrix_diag_op.cc).
+`k` is one diagonal or the lowest and highest of a band, 0 the main one, positive above it. `align` says how
+diagonals shorter than the longest are stored (tensorflow/core/kernels/linalg/matrix_diag_op.cc).
 """
 
 from __future__ import annotations

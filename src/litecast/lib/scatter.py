@@ -60,9 +60,8 @@ def _extremes(b: Builder, segment: Callable[..., Any], x: Any, indices: Any, upd
 def tensor_scatter_update(b: Builder, x: Any, indices: Any, updates: Any) -> Any:
     """Return x with the updates at the indices; of duplicates the last counts.
 
-    The last writer of each place is found by a maximum over segments, then gathered: nothing is added up,
-    so NaN
-    and infinity stay where they are and duplicates are exact.
+    The last writer of each place is found by a maximum over segments, then gathered: nothing is added up, so
+    NaN and infinity stay where they are and duplicates are exact.
     """
     flat, count = _flat_indices(b, x, indices)
     depth = indices.shape[-1]

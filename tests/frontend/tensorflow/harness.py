@@ -119,13 +119,11 @@ def check(
     """Convert a function and compare LiteRT with TensorFlow, before and after optimisation.
 
     Only builtin operations may remain, and no inferred dimension may contradict TensorFlow. `delegates`:
-    whether to
-    run with XNNPACK, without, or both.
+    whether to run with XNNPACK, without, or both.
 
-    `sizes`: what the unknown dimensions are tried at, one number for all of them, or a tuple in the order
-    of the
-    specs. `inputs`: the arrays,
-    or a function (rng, shape, numpy dtype) of one. `ops`: the operations that must remain.
+    `sizes`: what the unknown dimensions are tried at, one number for all of them, or a tuple in the order of
+    the specs. `inputs`: the arrays, or a function (rng, shape, numpy dtype) of one. `ops`: the operations
+    that must remain.
     """
     for optimized in (False, True):
         model, concrete = trace(function, *specs, optimized=optimized)
