@@ -11,13 +11,15 @@ from litecast.ir.graph import Loc
 if TYPE_CHECKING:
     from litecast.frontend.tensorflow.functionalize import ControlFlow
 
-__all__ = ["DROPPED", "Frame", "node_name"]
+__all__ = ["DROPPED", "OBSERVERS", "Frame", "needed_inputs", "node_name"]
 
 DROPPED = frozenset(
-    {"Assert", "Print", "PrintV2", "DebugIdentityV2", "TensorSummaryV2", "ScalarSummary"}
+    {"Assert", "PrintV2", "TensorSummaryV2", "ScalarSummary"}
     | {"Save", "SaveV2", "SaveSlices", "MergeV2Checkpoints"}
 )
 """Operations whose effect is outside the model's results; neither they nor what only they need is traced."""
+OBSERVERS = frozenset({"Print", "DebugIdentity", "DebugIdentityV2"})
+"""Operations that hand their first input on; what else they look at is not traced."""
 
 
 @dataclass
@@ -44,3 +46,10 @@ class Frame:
 def node_name(reference: str) -> str:
     """Return the node of a tensor or control reference."""
     return reference.lstrip("^").partition(":")[0]
+
+
+def needed_inputs(node: Any) -> list[str]:
+    """Return the references of a node that have to be traced for it."""
+    if node.op in DROPPED:
+        return []
+    return list(node.input[:1] if node.op in OBSERVERS else node.input)

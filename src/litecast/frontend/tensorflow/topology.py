@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from litecast.errors import Unsupported, UnsupportedError
-from litecast.frontend.tensorflow.frame import DROPPED, node_name
+from litecast.frontend.tensorflow.frame import needed_inputs, node_name
 
 __all__ = [
     "ENTERS",
@@ -71,7 +71,7 @@ class Topology:
     def inputs(self, name: str) -> list[str]:
         """Return the references that a node reads, control edges included."""
         node = self.nodes.get(name)
-        return [] if node is None or node.op in DROPPED else list(node.input)
+        return [] if node is None else needed_inputs(node)
 
     def forward(self, name: str) -> list[str]:
         """Return the inputs of a node without what comes from the previous turn of a loop."""

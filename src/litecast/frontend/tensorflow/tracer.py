@@ -15,7 +15,7 @@ import numpy as np
 
 from litecast.errors import ConvertError, InferenceError, InternalError, Unsupported, UnsupportedError
 from litecast.frontend.tensorflow.attributes import Attributes, FunctionRef, arity, defaults_of
-from litecast.frontend.tensorflow.frame import DROPPED, Frame, node_name
+from litecast.frontend.tensorflow.frame import DROPPED, OBSERVERS, Frame, needed_inputs, node_name
 from litecast.frontend.tensorflow.functionalize import JOINS, flow_of, guard, outermost
 from litecast.frontend.tensorflow.importer import tf
 from litecast.frontend.tensorflow.state import Variable
@@ -136,12 +136,13 @@ class Tracer:
     def _needs(self, frame: Frame, node: Any) -> list[str]:
         if node.op in JOINS:
             return flow_of(self, frame).needs(node)
-        return [] if node.op in DROPPED else [node_name(reference) for reference in node.input]
+        return [node_name(reference) for reference in needed_inputs(node)]
 
     def _operands(self, frame: Frame, node: Any) -> list[Any]:
         if node.op in JOINS:
             return flow_of(self, frame).operands(node)
-        return [self.lookup(frame, reference) for reference in node.input if not reference.startswith("^")]
+        needed = [reference for reference in needed_inputs(node) if not reference.startswith("^")]
+        return [self.lookup(frame, reference) for reference in needed]
 
     def _node(self, b: Builder, frame: Frame, node: Any) -> list[Any]:
         inside = node.name.startswith(frame.prefix)  # a loop's body repeats the whole path
@@ -172,6 +173,8 @@ class Tracer:
     def _import(
         self, b: Builder, frame: Frame, node: Any, inputs: Sequence[Any], attributes: Attributes
     ) -> list[Any]:
+        if node.op in OBSERVERS:
+            return list(inputs)
         importer = tf.find(node.op)
         if node.op not in TAKES_REFERENCE:
             inputs = [x.read(b) if isinstance(x, Variable) and x.reference else x for x in inputs]

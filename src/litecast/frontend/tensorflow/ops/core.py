@@ -24,7 +24,7 @@ def const(b: Builder, *, value: np.ndarray, dtype: DType) -> Any:
 
 
 @tf("Identity", "Snapshot", "StopGradient", "PreventGradient", "CheckNumerics", "CheckNumericsV2",
-    "OptimizationBarrier", "PlaceholderWithDefault", "DebugIdentity",
+    "PlaceholderWithDefault",
     harmless=("message", "shape", "dtype"))  # fmt: skip
 def identity(b: Builder, x: Any) -> Any:
     """Operations that hand their input on."""
@@ -54,7 +54,7 @@ def placeholder(b: Builder, *, node: Any, dtype: DType, shape: Any = None) -> An
     )
 
 
-@tf("PartitionedCall", "StatefulPartitionedCall", "TPUPartitionedCall")
+@tf("PartitionedCall", "StatefulPartitionedCall")
 def partitioned_call(b: Builder, *xs: Any, f: Any) -> list[Any]:
     """Call a function of the library: traced inline."""
     return list(f(b, *xs))

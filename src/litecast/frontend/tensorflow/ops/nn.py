@@ -165,22 +165,6 @@ def _blend(b: Builder, old: Value, new: Value, factor: float) -> Value:
     return result
 
 
-@tf("BatchNormWithGlobalNormalization")
-def batch_norm_with_global_normalization(
-    b: Builder,
-    x: Value,
-    mean: Value,
-    variance: Value,
-    offset: Value,
-    scale: Value,
-    *,
-    variance_epsilon: float,
-    scale_after_normalization: bool,
-) -> Value:
-    factor = scale if scale_after_normalization else b.const(np.float32(1))
-    return nn.batch_norm(b, x, mean, variance, factor, offset, variance_epsilon)
-
-
 @tf("LRN")
 def lrn(
     b: Builder, x: Value, *, depth_radius: int = 5, bias: float = 1.0, alpha: float = 1.0, beta: float = 0.5

@@ -51,11 +51,6 @@ def top_k_v2(b: Builder, x: Any, k: Any, *, sorted: bool = True, index_type: DTy
     return reduce.top_k(b, x, k, index_type)
 
 
-@tf("TopK")
-def top_k(b: Builder, x: Any, *, k: int, sorted: bool = True) -> Any:
-    return reduce.top_k(b, x, b.const(k), DType.INT32)
-
-
 @tf(*SEGMENTS, harmless=("Tindices", "Tnumsegments"))
 def unsorted_segment(b: Builder, x: Any, ids: Any, count: Any, *, op: str) -> Any:
     return SEGMENTS[op](b, x, ids, count)
