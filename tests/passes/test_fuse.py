@@ -228,6 +228,24 @@ CASES = {
         }
         """,
     ),
+    "bias of attention heads behind the reshape that splits them": (
+        FUSE,
+        """
+        graph main(x: f32[n,5,3]) -> (y) {
+          s = FullyConnected(x, const f32[6,3] rand(1)) {keep_num_dims=true}
+          r = Reshape(s, const i32[4] [-1, 5, 2, 3])
+          m = Mul(r, const f32[2,1] [2, 1])
+          y = Add(m, const f32[2,3] [1, 2, 3, 4, 5, 6])
+        }
+        """,
+        """
+        graph main(x: f32[n,5,3]) -> (y) {
+          %1: f32[n,5,6] = FullyConnected(x, const f32[6,3] #c0, const f32[6] [1.0, 2.0, 3.0, 4.0, 5.0, 6.0])
+            {keep_num_dims=true}
+          y: f32[n,5,2,3] = Reshape(%1, const i32[4] [-1, 5, 2, 3])
+        }
+        """,
+    ),
     "batch norm before a valid conv": (
         FUSE,
         """

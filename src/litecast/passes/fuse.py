@@ -5,6 +5,7 @@ The arithmetic on weights is done in float64 and rounded to float32 once per rul
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +15,7 @@ from litecast.ir.builder import Builder
 from litecast.ir.graph import Lazy, Node, Value
 from litecast.ir.op import Array, Op
 from litecast.ir.rewrite import Arg, Const, Maybe, No, P, Rule, no, rule
-from litecast.ir.types import DType
+from litecast.ir.types import Dim, DType, product
 from litecast.ops import (
     Add,
     AveragePool2D,
@@ -88,15 +89,29 @@ VIEWED = P(Reshape, PLAIN, name="view", uses=1)
 # -- constants behind a contraction --------------------------------------------------------------------------
 
 
-def channel_vector(constant: Value, channels: Any, rank: int) -> Array | None:
-    """Return a constant as FLOAT64 [channels] where it varies along the last of `rank` axes, else None."""
-    shape = constant.shape
-    if constant.dtype is not DType.FLOAT32 or not isinstance(channels, int) or len(shape) > rank:
+def split_channels(shape: Sequence[Dim], channels: Dim) -> Sequence[Dim] | None:
+    """Return the last dimensions of a shape that hold the channels, perhaps split by a reshape, or None."""
+    for count in range(1, len(shape) + 1):
+        last = shape[-count:]
+        if not all(isinstance(dim, int) for dim in last):
+            return None
+        if product(last) == channels:
+            return last
+    return None
+
+
+def channel_vector(constant: Value, channels: Sequence[Dim], rank: int) -> Array | None:
+    """Return a constant as FLOAT64 [product of channels] where it varies along these last of `rank` axes."""
+    shape, count = constant.shape, len(channels)
+    if constant.dtype is not DType.FLOAT32 or not all(isinstance(dim, int) for dim in channels):
         return None
-    if any(dim != 1 for dim in shape[:-1]) or (shape and shape[-1] not in (1, channels)):
+    if len(shape) > rank or any(dim != 1 for dim in shape[:-count]):
         return None
-    vector = np.asarray(constant.array(), np.float64).reshape(-1)
-    return np.broadcast_to(vector, (channels,))
+    last = shape[-count:]
+    if any(dim not in (1, whole) for dim, whole in zip(last, channels[count - len(last) :], strict=True)):
+        return None
+    contents = np.asarray(constant.array(), np.float64).reshape(last)
+    return np.broadcast_to(contents, tuple(channels)).reshape(-1)  # type: ignore[arg-type]
 
 
 def scale_and_shift(op: Op, vector: Array) -> tuple[Array, Array]:
@@ -172,10 +187,9 @@ def _fold_behind(
 ) -> Value | No:
     channels = base.output.shape[-1]
     seen = base.output if view is None else view.output
-    if root.output.type.shape != seen.type.shape or seen.shape[-1:] != (channels,):
-        return no("the constant does not lie along the channels")
-    vector = channel_vector(c, channels, seen.rank)
-    if vector is None:
+    split = split_channels(seen.shape, channels)
+    vector = None if split is None else channel_vector(c, split, seen.rank)
+    if root.output.type.shape != seen.type.shape or vector is None:
         return no("the constant does not lie along the channels")
     scale, shift = (-np.ones_like(vector), vector) if flipped else scale_and_shift(root.op, vector)
     if not np.isfinite(scale).all():
@@ -205,7 +219,7 @@ def fold_constant_minus(b: Builder, root: Node, base: Node, c: Value) -> Value |
 def fold_constant_behind_sum(b: Builder, root: Node, base: Node, y: Value, c: Value) -> Value | No:
     """(dense(x, w, v) + y) + c -> dense(x, w, v + c) + y"""
     shape = base.output.type.shape
-    vector = channel_vector(c, shape[-1], len(shape)) if shape else None
+    vector = channel_vector(c, shape[-1:], len(shape)) if shape else None
     if vector is None or y.is_const or root.output.type.shape != shape or y.type.shape != shape:
         return no("the constant does not lie along the channels")
     biased = _fold(b, base, base, None, np.ones_like(vector), vector)
@@ -241,7 +255,7 @@ AFFINE = P((Add, Sub, Mul, Div), Arg("x"), Const("c"), name="affine", uses=1, fu
 def fold_constant_before(b: Builder, root: Node, x: Value, c: Value, w: Value, affine: Node) -> Value | No:
     """conv(x * s + t, w, v) -> conv(x, s * w, v + sum(t * w))"""
     channels = None if x.type.shape is None or not x.shape else x.shape[-1]
-    vector = None if channels is None else channel_vector(c, channels, x.rank)
+    vector = None if channels is None else channel_vector(c, (channels,), x.rank)
     if vector is None or affine.output.type.shape != x.type.shape:
         return no("the constant does not lie along the channels")
     scale, shift = scale_and_shift(affine.op, vector)
