@@ -138,6 +138,8 @@ def test_show(digits, source):
     assert "signature serving_default" in text
     assert "graph " in text
     assert "graph " not in run("show", path, "--summary")
+    assert "loc(" not in text
+    assert "loc(" in run("show", path, "-v")
     assert "Conv2D" in json.loads(run("show", path, "--json"))["ops"]
 
 

@@ -39,4 +39,4 @@ def command(source: str, only_summary: bool, tags: str | None, as_json: bool, ve
     if not only_summary:
         from litecast.ir.text import print_model
 
-        click.echo("\n" + print_model(model))
+        click.echo("\n" + print_model(model, locations=verbose))

@@ -177,3 +177,22 @@ def test_scatters_into_variables(tmp_path, kind):
 
 def test_if_on_numbers():
     check(lambda x, n: tf.cond(tf.cast(n, tf.bool), lambda: x, lambda: -x), f32(3), i32())
+
+
+def test_scatters_that_ignore_bad_indices_are_refused(tmp_path):
+    class Module(tf.Module):
+        def __init__(self):
+            super().__init__()
+            self.rows = tf.Variable(tf.zeros([4]))
+
+        @tf.function(input_signature=[tf.TensorSpec([1]), tf.TensorSpec([1, 1], tf.int32)])
+        def run(self, x, at):
+            raw.ResourceScatterNdUpdate(
+                ref=self.rows.handle, indices=at, updates=x, bad_indices_policy="IGNORE"
+            )
+            return self.rows.read_value()
+
+    module = Module()
+    tf.saved_model.save(module, str(tmp_path / "m"), signatures={"run": module.run})
+    with pytest.raises(UnsupportedError, match="bad_indices_policy IGNORE"):
+        litecast.convert(tmp_path / "m")

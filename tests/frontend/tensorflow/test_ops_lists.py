@@ -6,7 +6,8 @@ import pytest
 
 tf = pytest.importorskip("tensorflow")
 
-from tests.frontend.tensorflow.harness import check, f32  # noqa: E402
+from litecast.errors import UnsupportedError  # noqa: E402
+from tests.frontend.tensorflow.harness import check, f32, trace  # noqa: E402
 
 
 def extended_in_loop(x):
@@ -70,3 +71,18 @@ def test_closed_array():
             return tf.identity(result)
 
     check(function, f32(3))
+
+
+def test_lengths_of_what_was_not_written_are_refused():
+    from tensorflow.python.ops import list_ops
+
+    def function(x):
+        handle = list_ops.tensor_list_reserve([None, 3], 2, tf.float32)
+        handle = list_ops.tensor_list_set_item(handle, 0, x)
+        concatenated = tf.raw_ops.TensorListConcatV2(
+            input_handle=handle, element_shape=[-1, 3], leading_dims=[2, 4], element_dtype=tf.float32
+        )
+        return concatenated.tensor
+
+    with pytest.raises(UnsupportedError, match="lengths to elements not written"):
+        trace(function, f32(2, 3))

@@ -57,6 +57,7 @@ def trace_saved_model(
     for _ in range(ROUNDS):
         tracer.retrace = False
         tracer.missing.clear()
+        tracer.dropped.clear()
         traced = _trace_all(tracer, source, chosen, shapes or {}, batch)
         if not tracer.retrace:
             break
@@ -65,6 +66,9 @@ def trace_saved_model(
     if tracer.missing:
         raise UnsupportedError(dict.fromkeys(tracer.missing))
     model = ir.Model(traced, init_graph(list(tracer.variables.values()), run), notes=notes)
+    if tracer.dropped:
+        counts = ", ".join(f"{op} {len(names)}" for op, names in sorted(tracer.dropped.items()))
+        notes.append(f"left out, for they only check, print or save: {counts}")
     if _is_narrowed(model):
         notes.append("float64 arithmetic is done in float32 (7 digits): LiteRT has no kernels for it")
     return model

@@ -63,11 +63,11 @@ class Variable:
             # What an initialiser computes from something unsupported hides the checkpoint's value.
             self.initial = value.array() if value.is_const else None
             return
-        if self.is_open and value.type.shape != self.type.shape:
+        if value.type.shape != self.type.shape and (self.is_open or value.type.is_static):
             raise UnsupportedError(
                 Unsupported(
                     "AssignVariable",
-                    f"variable {self.name} has an open shape and changes it, which LiteRT gets wrong",
+                    f"variable {self.name} has an open shape, or changes its own, which LiteRT gets wrong",
                     hint="give the variable a fixed shape",
                 )
             )

@@ -56,6 +56,7 @@ class Tracer:
         self.speculative = False
         self.writes = 0
         self._bodies: dict[str, Mapping[str, Any]] = {}
+        self.dropped: dict[str, set[str]] = {}
         self._tainted: dict[int, Any] = {}
         self._defaults: dict[str, dict[str, Any]] = {}
 
@@ -126,12 +127,20 @@ class Tracer:
             pending = [dependency for dependency in self._needs(frame, node) if not frame.has(dependency)]
             if not pending:
                 stack.pop()
-                frame.results[name] = [] if node.op in DROPPED else self._node(b, frame, node)
+                frame.results[name] = (
+                    self._dropped(node) if node.op in DROPPED else self._node(b, frame, node)
+                )
             elif asked.get(name, set()).issuperset(pending):
                 raise UnsupportedError(_cycle(node, frame))
             else:
                 asked.setdefault(name, set()).update(pending)
                 stack.extend(reversed(pending))
+
+    def _dropped(self, node: Any) -> list[Any]:
+        """Leave a node out, and remember that."""
+        if not self.initialising:
+            self.dropped.setdefault(node.op, set()).add(node.name)
+        return []
 
     def _needs(self, frame: Frame, node: Any) -> list[str]:
         if node.op in JOINS:

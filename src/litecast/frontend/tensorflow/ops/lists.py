@@ -81,8 +81,14 @@ def tensor_list_pop_back(b: Builder, xs: TensorList, element_shape: Value) -> tu
 
 
 @tf("TensorListConcat", "TensorListConcatV2", harmless=("element_dtype", "element_shape"))
-def tensor_list_concat(b: Builder, xs: TensorList, *rest: Value) -> tuple[Value, Value]:
+def tensor_list_concat(
+    b: Builder, xs: TensorList, element_shape: Value | None = None, leading_dims: Value | None = None
+) -> tuple[Value, Value]:
     """The elements along their axis 0, and the length of each."""
+    if leading_dims is not None and leading_dims.shape != (0,):
+        raise UnsupportedError(Unsupported("TensorListConcatV2", "it gives lengths to elements not written"))
+    if element_shape is not None:
+        xs = xs.expecting(_declared(element_shape))
     result = xs.concat(b)
     if xs.items is not None and all(item is not None for item in xs.items):
         lengths = array.pack(b, [b.dim(item.shape[0]) for item in xs.items if item is not None], 0)

@@ -9,6 +9,7 @@ import numpy as np
 
 from litecast.errors import ConvertError
 from litecast.frontend.tensorflow.importer import tf
+from litecast.frontend.tensorflow.ops.index import check_policy
 from litecast.frontend.tensorflow.state import Variable
 from litecast.ir.builder import Builder
 from litecast.ir.graph import Value
@@ -88,7 +89,16 @@ def resource_gather_nd(b: Builder, variable: Variable, indices: Value) -> Value:
 
 
 def _scatter(combine: str, by_rows: bool) -> Callable[..., None]:
-    def update(b: Builder, variable: Variable, indices: Value, updates: Value) -> None:
+    def update(
+        b: Builder,
+        variable: Variable,
+        indices: Value,
+        updates: Value,
+        *,
+        op: str,
+        bad_indices_policy: str = "",
+    ) -> None:
+        check_policy(op, bad_indices_policy)
         places = array.expand_dims(b, indices, indices.rank) if by_rows else indices
         variable.assign(b, scatter.COMBINE[combine](b, variable.read(b), places, updates))
 
@@ -96,9 +106,7 @@ def _scatter(combine: str, by_rows: bool) -> Callable[..., None]:
 
 
 for _kind in ("Update", "Add", "Sub", "Max", "Min"):
-    tf(f"ResourceScatterNd{_kind}", harmless=("use_locking", "bad_indices_policy"))(
-        _scatter(f"TensorScatter{_kind}", False)
-    )
+    tf(f"ResourceScatterNd{_kind}", harmless=("use_locking",))(_scatter(f"TensorScatter{_kind}", False))
     tf(f"ResourceScatter{_kind}", harmless=("dtype",))(_scatter(f"TensorScatter{_kind}", True))
 
 
