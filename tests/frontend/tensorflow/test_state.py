@@ -307,11 +307,14 @@ def test_functions_of_a_model_without_signatures(tmp_path):
     module.count.assign(3.0)
     tf.saved_model.save(module, str(tmp_path / "m"))
     converted = litecast.convert(tmp_path / "m")
-    assert set(converted.signatures) == {"part/apply", "step", "step_2"}
+    assert set(converted.signatures) == {"step", "step_2"}
     assert "its functions are converted" in converted.report.notes[0]
-    assert [item.name for item in converted.signatures["part/apply"].inputs] == ["zeta", "alpha"]
+    assert "1 function can be named too" in converted.report.notes[0]
+    only = litecast.convert(tmp_path / "m", signatures=["part/apply"])
+    assert [item.name for item in only.signatures["part/apply"].inputs] == ["zeta", "alpha"]
+    assert "ReadVariable" not in only.report.ops
     x = np.float32([[1, 2], [3, 4]])
-    found = converted(x, np.float32([5]), signature="part/apply")
+    found = only(x, np.float32([5]))
     np.testing.assert_array_equal(found["sum"], [[5.5], [11.5]])
     np.testing.assert_array_equal(found["other"], [10])
     steps = [
@@ -320,10 +323,8 @@ def test_functions_of_a_model_without_signatures(tmp_path):
     ]
     assert sorted(steps) == steps
     assert steps[0] in (5.0, 7.0)
-    only = litecast.convert(tmp_path / "m", signatures=["part/apply"])
-    assert "ReadVariable" not in only.report.ops
-    with pytest.raises(ConvertError, match=r"the model has: .*part/apply"):
-        litecast.convert(tmp_path / "m", signatures=["none"])
+    with pytest.raises(ConvertError, match=r"the model has: step, step_2; .* among them part/apply"):
+        litecast.convert(tmp_path / "m", signatures=["part/aply"])
 
 
 def test_keras_layers_below_a_module_are_restored(tmp_path):

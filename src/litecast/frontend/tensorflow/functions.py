@@ -6,7 +6,7 @@ captured: from there on it is traced like a signature.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,6 +46,21 @@ class Functions:
                 key = function.path if index == 0 else f"{function.path}_{index + 1}"
                 found.signatures[key] = found._signature(objects, key, trace)
         return found
+
+    def nearest(self) -> dict[str, Signature]:
+        """Return the functions closest to the root: the model's own, not those of its layers."""
+        depth = min((key.count("/") for key in self.signatures), default=0)
+        return {key: item for key, item in self.signatures.items() if key.count("/") == depth}
+
+    def further(self, named: Mapping[str, Any], wanted: str = "") -> str:
+        """Return the end of a message: how many functions there are besides, and which are like the wanted."""
+        from difflib import get_close_matches
+
+        others = [key for key in self.signatures if key not in named]
+        alike = get_close_matches(wanted, others, 3)
+        like = f", among them {', '.join(alike)}" if alike else ""
+        count = f"{len(others)} function{'s' * (len(others) > 1)}"
+        return f"; {count} can be named too{like}" if others else ""
 
     def restore(self, tracer: Tracer) -> None:
         """Give the variables that the functions captured their values in the checkpoint."""

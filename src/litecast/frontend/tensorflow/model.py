@@ -101,8 +101,9 @@ def _choose(
             "are. Save it with tf.saved_model.save(model, path, signatures=...)"
         )
     if wanted is None and not source.signatures:
-        names = ", ".join(found)
-        return list(found.values()), [f"the model has no signatures: its functions are converted ({names})"]
+        nearest = functions.nearest()
+        note = f"the model has no signatures: its functions are converted ({', '.join(nearest)})"
+        return list(nearest.values()), [note + functions.further(nearest)]
     if wanted is None:
         chosen = dict(source.signatures)
         twins = [chosen.get(key) for key in ("serve", "serving_default")]
@@ -112,7 +113,11 @@ def _choose(
         return list(chosen.values()), ["signature serve is left out: it is the same as serving_default"]
     unknown = [key for key in wanted if key not in found]
     if unknown:
-        raise ConvertError(f"{source.url}: no signature {unknown[0]!r}; the model has: {', '.join(found)}")
+        named = source.signatures or functions.nearest()
+        raise ConvertError(
+            f"{source.url}: no signature {unknown[0]!r}; the model has: {', '.join(named)}"
+            + functions.further(named, unknown[0])
+        )
     return [found[key] for key in wanted], []
 
 
