@@ -53,7 +53,7 @@ class Functions:
         return {key: item for key, item in self.signatures.items() if key.count("/") == depth}
 
     def further(self, named: Mapping[str, Any], wanted: str = "") -> str:
-        """Return the end of a message: how many functions there are besides, and which are like the wanted."""
+        """Return the end of a message: how many other functions there are, and which resemble the wanted."""
         from difflib import get_close_matches
 
         others = [key for key in self.signatures if key not in named]
