@@ -34,7 +34,8 @@ ALLOWED = {
     "compare": _CORE | {"tflite", "report"},
     "report": _CORE | {"tflite"},
     "api": _CORE
-    | {"compare", "files", "lib", "tflite", "frontend", "passes", "quantize", "evaluate", "report"},
+    | {"compare", "files", "lib", "tflite", "frontend", "passes", "quantize", "evaluate", "report", "keras"},
+    "keras": {"frontend"},
     "compat": {"api", "report"},
     "cli": {"api", "compare", "files", "ir", "report", "tflite"},
     "__init__": {"api", "compat", "report"},

@@ -25,6 +25,13 @@ __all__ = ["Converted", "convert", "load", "save", "verify"]
 Source = str | PathLike[str]
 Progress = Callable[[str], None]
 Phase = Callable[[str], AbstractContextManager[None]]
+TAKES = {
+    "saved_model": {"signatures", "tags", "shapes", "batch"},
+    "keras": {"shapes", "batch", "weights", "custom_objects", "states"},
+    "tflite": set[str](),
+}
+"""Kind of source -> the options that it has."""
+KINDS = {"saved_model": "a SavedModel", "keras": "a Keras model", "tflite": "a .tflite file"}
 UNKNOWN_SIZES = ((1, 1), (32, 1), (256, 1), (12, 12))
 """What unknown dimensions, and the first one of an input, are tried as when LiteRT checks a result."""
 
@@ -77,61 +84,118 @@ class Converted:
 
 
 def load(
-    source: Source,
+    source: Any,
     *,
     signatures: str | Sequence[str] | None = None,
     tags: str | Sequence[str] | None = None,
     shapes: Mapping[str, Sequence[int | None]] | None = None,
     batch: int | None = None,
+    weights: Source | None = None,
+    custom_objects: Mapping[str, Any] | None = None,
+    states: str = "variables",
 ) -> Model:
-    """Read a SavedModel (directory or URL) or a `.tflite` file into the IR, without optimising it.
+    """Read a SavedModel, a Keras model (file or in memory) or a `.tflite` into the IR, without optimising it.
 
-    `signatures`, `tags`, `shapes` and `batch` apply to SavedModels (see `convert`); ConvertError where a
-    `.tflite` is given any of them. Raises FormatError for what is missing, broken or neither.
+    Options that the kind of source does not have are a ConvertError (see `convert` for what they mean).
+    Raises FormatError for what is missing, broken or none of these.
     """
-    if _is_tflite(source):
-        if signatures is not None or tags or shapes or batch is not None:
-            raise ConvertError(
-                "signatures, tags, shapes and batch apply to SavedModels, not to a .tflite file"
-            )
+    kind = _kind(source)
+    given = {
+        "signatures": signatures is not None,
+        "tags": bool(tags),
+        "shapes": bool(shapes),
+        "batch": batch is not None,
+        "weights": weights is not None,
+        "custom_objects": bool(custom_objects),
+        "states": states != "variables",
+    }
+    foreign = [name for name, is_given in given.items() if is_given and name not in TAKES[kind]]
+    if foreign:
+        raise ConvertError(f"{foreign[0]} does not apply to {KINDS[kind]}")
+    if kind == "tflite":
         from litecast.tflite.reader import read
 
         return read(source)
-    if signatures is not None and not signatures:
-        raise ConvertError("name at least one signature, or leave signatures out for all of them")
-    if isinstance(signatures, str):
-        signatures = [signatures]
-    from litecast.frontend.tensorflow.model import trace_saved_model
-    from litecast.frontend.tensorflow.saved_model import read_saved_model
     from litecast.tflite.runtime import evaluate
 
+    if kind == "keras":
+        from litecast.frontend.keras.model import trace_keras
+        from litecast.keras import lowerings
+
+        return trace_keras(
+            _keras_source(source, weights),
+            shapes=shapes,
+            batch=batch,
+            run=evaluate,
+            custom=lowerings(custom_objects),
+            states=states,
+        )
+    if signatures is not None and not signatures:
+        raise ConvertError("name at least one signature, or leave signatures out for all of them")
+    from litecast.frontend.tensorflow.model import trace_saved_model
+    from litecast.frontend.tensorflow.saved_model import read_saved_model
+
     return trace_saved_model(
-        read_saved_model(source, tags), signatures=signatures, shapes=shapes, batch=batch, run=evaluate
+        read_saved_model(source, tags),
+        signatures=[signatures] if isinstance(signatures, str) else signatures,
+        shapes=shapes,
+        batch=batch,
+        run=evaluate,
     )
 
 
+def _kind(source: Any) -> str:
+    """Return what a source is, a key of TAKES."""
+    if not isinstance(source, (str, os.PathLike)):
+        return "keras"
+    if _is_tflite(source):
+        return "tflite"
+    from litecast.frontend.keras.archive import is_keras
+
+    return "keras" if is_keras(source) else "saved_model"
+
+
+def _keras_source(source: Any, weights: Source | None) -> Any:
+    if isinstance(source, (str, os.PathLike)):
+        from litecast.frontend.keras.archive import read_keras
+
+        return read_keras(source, weights)
+    from litecast.frontend.keras.live import read_live
+
+    if weights is not None:
+        raise ConvertError("weights applies to a config file; a model in memory has its own")
+    return read_live(source)
+
+
 def convert(
-    source: Source,
+    source: Any,
     *,
     output: Source | None = None,
     signatures: str | Sequence[str] | None = None,
     tags: str | Sequence[str] | None = None,
     shapes: Mapping[str, Sequence[int | None]] | None = None,
     batch: int | None = None,
+    weights: Source | None = None,
+    custom_objects: Mapping[str, Any] | None = None,
+    states: str = "variables",
     reference: Source | None = None,
     tolerance: float = TOLERANCE,
     conversion_metadata: bool = True,
     progress: Progress | None = None,
 ) -> Converted:
-    """Convert a SavedModel to a `.tflite`, check it, and return it.
+    """Convert a SavedModel or a Keras model to a `.tflite`, check it, and return it.
 
     Args:
-        source: a SavedModel directory or URL, or a `.tflite` file to optimise again.
+        source: a SavedModel directory or URL; a Keras model: `.keras`, `.h5`, `config.json` or a model in
+            memory (of Keras or tf_keras, any backend); or a `.tflite` file to optimise again.
         output: where to write the result, whole or not at all; None: a temporary file.
-        signatures: key or keys of the signatures to convert; None: all.
-        tags: the tags of the meta graph; None: `serve`, or the only one.
+        signatures: key or keys of the signatures of a SavedModel to convert; None: all.
+        tags: the tags of the meta graph of a SavedModel; None: `serve`, or the only one.
         shapes: shapes of inputs by name, None or -1 for a dimension that stays dynamic.
         batch: size of dimension 0 of every input where it is unknown.
+        weights: the weights of a Keras model whose source is its config.
+        custom_objects: lowerings of the model's own Keras layers by class name (see `litecast.keras`).
+        states: how stateful Keras layers keep state: in "variables", or as inputs and outputs ("io").
         reference: an `.npz` of inputs and outputs to compare with; VerificationError on a mismatch.
         tolerance: relative error (max|a-b| / max|reference|) that the comparison allows.
         conversion_metadata: write the `CONVERSION_METADATA` entry.
@@ -140,8 +204,17 @@ def convert(
     The result always passes the IR verifier and is allocated by LiteRT (memory-mapped, without delegates).
     Raises FormatError for a bad file and UnsupportedError listing all that cannot be converted.
     """
-    report = Report(source=fspath(source))
+    report = Report(source=_name(source))
     started = progress or (lambda phase: None)
+    reading = {
+        "signatures": signatures,
+        "tags": tags,
+        "shapes": shapes,
+        "batch": batch,
+        "weights": weights,
+        "custom_objects": custom_objects,
+        "states": states,
+    }
 
     def phase(name: str) -> AbstractContextManager[None]:
         started(name)
@@ -149,7 +222,7 @@ def convert(
 
     def build(path: Path) -> None:
         with phase("read"):
-            model = load(source, signatures=signatures, tags=tags, shapes=shapes, batch=batch)
+            model = load(source, **reading)  # type: ignore[arg-type]
             _check_recorded(model, source)
         report.notes = model.notes
         _optimise(model, report, phase)
@@ -159,7 +232,7 @@ def convert(
                 _compare(Converted(path, report), reference, tolerance)
 
     if output is not None:
-        _keep(source, output)
+        _keep([source, weights], output)
         with replacing(output) as temporary:
             build(temporary)
         return Converted(Path(output), report)
@@ -169,21 +242,31 @@ def convert(
     return converted
 
 
-def _keep(source: Source, output: Source) -> None:
-    """Raise FormatError where the output would take the place of the source."""
-    if os.path.exists(output) and os.path.exists(source) and os.path.samefile(output, source):
-        raise FormatError(output, "is the source itself", "Name another output")
+def _name(source: Any) -> str:
+    """Return how messages call a source: its path, or the name of a model in memory."""
+    if isinstance(source, (str, os.PathLike)):
+        return fspath(source)
+    return str(getattr(source, "name", None) or type(source).__name__)
+
+
+def _keep(sources: Sequence[Any], output: Source) -> None:
+    """Raise FormatError where the output would take the place of a source."""
+    for source in sources:
+        is_path = isinstance(source, (str, os.PathLike))
+        if is_path and os.path.exists(output) and os.path.exists(source):
+            if os.path.samefile(output, source):
+                raise FormatError(output, "is the source itself", "Name another output")
 
 
 def _described(report: Report) -> str:
     return f"the model converted from {report.source}"
 
 
-def _check_recorded(model: Model, source: Source) -> None:
+def _check_recorded(model: Model, source: Any) -> None:
     """Raise FormatError where what a `.tflite` records of its tensors contradicts its operations."""
     from litecast.ir.verify import verify as verify_ir
 
-    if not _is_tflite(source):
+    if _kind(source) != "tflite":
         return
     try:
         verify_ir(model)

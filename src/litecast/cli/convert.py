@@ -46,6 +46,21 @@ def parse_shapes(texts: tuple[str, ...]) -> dict[str, list[int | None]]:
 @click.option(
     "--batch", type=click.IntRange(min=1), help="Fix dimension 0 of every input where it is unknown."
 )
+@click.option("--weights", metavar="FILE", help="The weights, where SOURCE is the config of a Keras model.")
+@click.option(
+    "--states",
+    type=click.Choice(["variables", "io"]),
+    default="variables",
+    show_default=True,
+    help="How stateful Keras layers keep state: in variables, or as inputs and outputs.",
+)
+@click.option(
+    "--import",
+    "modules",
+    multiple=True,
+    metavar="MODULE",
+    help="Import a module that registers lowerings of Keras layers (litecast.keras.register).",
+)
 @click.option(
     "--verify", "reference", metavar="IO.npz", help="Compare the result with these inputs and outputs."
 )
@@ -60,11 +75,15 @@ def parse_shapes(texts: tuple[str, ...]) -> dict[str, list[int | None]]:
     "--conversion-metadata/--no-conversion-metadata", default=True, help="Write CONVERSION_METADATA."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-def command(source: str, output: str | None, verbose: bool, as_json: bool, **options: Any) -> None:
-    """Convert SOURCE, a SavedModel directory or URL, to a .tflite.
+def command(
+    source: str, output: str | None, modules: tuple[str, ...], verbose: bool, as_json: bool, **options: Any
+) -> None:
+    """Convert SOURCE to a .tflite: a SavedModel (directory or URL) or a Keras model (.keras, .h5, config.json).
 
     All signatures are converted unless --signature names some. LiteRT checks the result before it is written.
     """
+    for module in modules:
+        _import(module)
     target = f"{Path(source.rstrip('/')).stem}.tflite" if output is None else output
     options["signatures"] = list(options["signatures"]) or None
     options["shapes"] = parse_shapes(options["shapes"])
@@ -74,6 +93,20 @@ def command(source: str, output: str | None, verbose: bool, as_json: bool, **opt
         print_json({**report.to_json(), "output": target})
     else:
         click.echo(summary(report, target, verbose))
+
+
+def _import(module: str) -> None:
+    """Import a module of the user's, from the working directory too."""
+    import importlib
+    import sys
+
+    sys.path.insert(0, "")
+    try:
+        importlib.import_module(module)
+    except ImportError as error:
+        raise click.BadParameter(f"{module!r} cannot be imported: {error}", param_hint="--import") from error
+    finally:
+        sys.path.remove("")
 
 
 def summary(report: Report, target: str, verbose: bool) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from litecast.frontend.importers import Importers
+from litecast.frontend.importers import Importer, Importers
 
 __all__ = ["tf"]
 
@@ -16,4 +16,4 @@ allowed_devices
 """
 """Element types that the operands show, and hints that never change a result."""
 
-tf = Importers(HARMLESS.split())
+tf = Importers(Importer, HARMLESS.split())

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from litecast.errors import ConvertError, InternalError, Unsupported, UnsupportedError
+from litecast.frontend.entry import check_names, check_sizes, input_type
 from litecast.frontend.tensorflow import ops  # noqa: F401  (fills the importer table)
 from litecast.frontend.tensorflow.attributes import dtype_of
 from litecast.frontend.tensorflow.functions import Functions, flatten
@@ -19,7 +20,7 @@ from litecast.frontend.tensorflow.tracer import Frame, Tracer, node_name
 from litecast.ir import graph as ir
 from litecast.ir.builder import Builder, Runner
 from litecast.ir.graph import Graph, Value
-from litecast.ir.types import Dim, DType, Sym, TensorType
+from litecast.ir.types import DType
 from litecast.lib.complex import Complex, as_complex, to_tensor
 from litecast.ops import Cast
 
@@ -27,8 +28,6 @@ __all__ = ["trace_saved_model"]
 
 ROUNDS = 10
 """Traces after which no further variable may turn out to be written."""
-LARGEST = (1 << 31) - 1
-"""Size of a dimension: the file has 32-bit numbers."""
 _VARIABLES = frozenset({"VarHandleOp", "VariableV2", "Variable"})
 
 
@@ -45,10 +44,10 @@ def trace_saved_model(
     `shapes` fixes inputs by name (None or -1: still unknown), `batch` every unknown dimension 0 of an input.
     Raises UnsupportedError listing all that has no importer, ConvertError for an unknown signature or input.
     """
-    _check_sizes(shapes or {}, batch)
+    check_sizes(shapes or {}, batch)
     functions = Functions(source) if _has_all(source, signatures) else Functions.of(source)
     chosen, notes = _choose(source, functions, signatures)
-    _check_inputs(chosen, shapes or {})
+    check_names((name for signature in chosen for name in signature.inputs), shapes or {})
     tracer = Tracer(
         source.functions, source.op_defs, run, source.checkpoint if _needs_checkpoint(source) else None
     )
@@ -119,25 +118,6 @@ def _choose(
             + functions.further(named, unknown[0])
         )
     return [found[key] for key in wanted], []
-
-
-def _check_sizes(shapes: Mapping[str, Sequence[int | None]], batch: int | None) -> None:
-    sizes = [(f"input {name}", dim) for name, dims in shapes.items() for dim in dims if dim not in (None, -1)]
-    for what, size in [*sizes, *([] if batch is None else [("the batch", batch)])]:
-        if not isinstance(size, (int, np.integer)) or not 0 < size <= LARGEST:
-            raise ConvertError(
-                f"{what} is given the size {size!r}: a size is a whole number from 1 to {LARGEST}"
-            )
-
-
-def _check_inputs(signatures: Sequence[Signature], shapes: Mapping[str, Any]) -> None:
-    names = {name for signature in signatures for name in signature.inputs}
-    for name in shapes:
-        if name not in names:
-            raise ConvertError(
-                f"a shape is given for {name!r}, which is no input; "
-                f"the inputs are: {', '.join(sorted(names))}"
-            )
 
 
 def _needs_checkpoint(source: SavedModelSource) -> bool:
@@ -233,7 +213,8 @@ def _trace(
     arguments: dict[str, Any] = {}
     for name in inputs:
         spec = _tensor(signature.inputs[name], signature, name)
-        value = b.add_input(_input_type(name, spec, shapes.get(name), batch), f"{signature.key}_{name}:0")
+        type = input_type(name, dtype_of(spec.dtype), spec.shape, shapes.get(name), batch)
+        value = b.add_input(type, f"{signature.key}_{name}:0")
         arguments[node_name(spec.name)] = as_complex(b, value) if value.dtype.is_complex else value
     references = [_tensor(signature.outputs[name], signature, name).name for name in outputs]
     results = tracer.evaluate(b, Frame(source.nodes, arguments), references)
@@ -254,35 +235,6 @@ def _tensor(spec: TensorSpec, signature: Signature, name: str) -> TensorSpec:
             )
         )
     return spec
-
-
-def _input_type(
-    name: str, spec: TensorSpec, fixed: Sequence[int | None] | None, batch: int | None
-) -> TensorType:
-    dtype = dtype_of(spec.dtype)
-    declared = spec.shape if fixed is None else tuple(-1 if dim is None else int(dim) for dim in fixed)
-    if declared is None:
-        raise ConvertError(
-            f"input {name} has no known rank: give its shape, as in --shape {name}=1,224,224,3"
-        )
-    if spec.shape is not None:
-        misfit = len(spec.shape) != len(declared) or any(
-            theirs not in (-1, ours)
-            for theirs, ours in zip(spec.shape, declared, strict=True)
-            if theirs != -1
-        )
-        if misfit:
-            raise ConvertError(
-                f"input {name} has shape {_shown(spec.shape)}, which {_shown(declared)} does not fit"
-            )
-    dims: list[Dim] = [Sym(f"{name}_{axis}") if dim < 0 else dim for axis, dim in enumerate(declared)]
-    if batch is not None and dims and isinstance(dims[0], Sym):
-        dims[0] = int(batch)
-    return TensorType(dtype, tuple(dims))
-
-
-def _shown(shape: Sequence[int]) -> str:
-    return "[" + ",".join("?" if dim < 0 else str(dim) for dim in shape) + "]"
 
 
 def _as_output(b: Builder, result: Any, reference: str) -> Value:

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from litecast.errors import ConvertError, InferenceError, InternalError, Unsupported, UnsupportedError
+from litecast.errors import ConvertError, InternalError, Unsupported, UnsupportedError
+from litecast.frontend.places import explained, name_results
 from litecast.frontend.tensorflow.attributes import Attributes, FunctionRef, arity, defaults_of
 from litecast.frontend.tensorflow.frame import DROPPED, OBSERVERS, Frame, needed_inputs, node_name
 from litecast.frontend.tensorflow.functionalize import JOINS, flow_of, guard, outermost
@@ -169,14 +170,14 @@ class Tracer:
                 results = self._opaque(b, node, inputs, attributes)
             except Exception as error:
                 if not self.missing:
-                    raise _explained(error, loc, node) from error
+                    raise explained(error, loc) from error
                 # What stands in for a missing operation does not fit.
                 results = self._opaque(b, node, inputs, attributes)
             else:
                 _check_shapes(results, node, loc)
         if follows or len(self.missing) > known:
             self._tainted.update({id(result): result for result in results})
-        _name_results(results, loc, b.nodes[start:])
+        name_results(results, loc, b.nodes[start:])
         return results
 
     def _import(
@@ -311,15 +312,6 @@ def _is_generated(loc: Loc) -> bool:
     return loc.name.rpartition("/")[2].rstrip("0123456789_") in ("PartitionedCall", "StatefulPartitionedCall")
 
 
-def _explained(error: Exception, loc: Loc, node: Any) -> ConvertError:
-    """Return an error that says where it arose."""
-    if isinstance(error, InferenceError):
-        return error if error.loc is not None else InferenceError(error.reason, loc)
-    if isinstance(error, ConvertError):
-        return error
-    return InternalError(f"importing {node.op} at {loc}: {type(error).__name__}: {error}")
-
-
 def _check_shapes(results: Sequence[Any], node: Any, loc: Loc) -> None:
     """Compare what was inferred with the shapes that the source states for a node (`_output_shapes`)."""
     if "_output_shapes" not in node.attr:
@@ -348,19 +340,6 @@ def _cycle(node: Any, frame: Frame) -> Unsupported:
         frame.prefix + node.name,
         EXPORT_V2,
     )
-
-
-def _name_results(results: Sequence[Any], loc: Loc, nodes: Sequence[Node]) -> None:
-    """Give the node's results its own name and what leads to them the name of their operation below it."""
-    for position, result in enumerate(results):
-        if isinstance(result, Value) and result.producer is not None and result.producer.loc is loc:
-            result.name = loc.name if position == 0 else f"{loc.name}:{position}"
-    named = {id(result) for result in results}
-    for emitted in nodes:
-        if emitted.loc is loc:
-            for output in emitted.outputs:
-                if id(output) not in named:
-                    output.name = f"{loc.name}/{emitted.op.name}"
 
 
 def as_constant(value: Any, what: str) -> Any:

@@ -1,0 +1,1 @@
+"""The Keras frontend: models read from their config and weights, without Keras and without TensorFlow."""
