@@ -252,10 +252,9 @@ def _name(source: Any) -> str:
 def _keep(sources: Sequence[Any], output: Source) -> None:
     """Raise FormatError where the output would take the place of a source."""
     for source in sources:
-        is_path = isinstance(source, (str, os.PathLike))
-        if is_path and os.path.exists(output) and os.path.exists(source):
-            if os.path.samefile(output, source):
-                raise FormatError(output, "is the source itself", "Name another output")
+        on_disk = isinstance(source, (str, os.PathLike)) and os.path.exists(source)
+        if on_disk and os.path.exists(output) and os.path.samefile(output, source):
+            raise FormatError(output, "is the source itself", "Name another output")
 
 
 def _described(report: Report) -> str:

@@ -22,8 +22,9 @@ _registered: dict[str, LayerImporter] = {}
 def register(name: str, *, masking: str = "drop") -> Callable[[Function], Function]:
     """Register the decorated function as the lowering of a layer class (its name, or `package>Name`).
 
-    `masking="pass"`: the mask of the first argument goes with the result, as Keras's `supports_masking = True`
-    does. A function that names no `**config` must name every config key, so that none is ignored.
+    `masking="pass"`: the mask of the first argument goes with the result, as in Keras where a layer has
+    `supports_masking = True`. A function that names no `**config` must name every config key, so that none is
+    ignored.
     """
     if masking not in ("drop", "pass"):
         raise ConvertError(f'masking is {masking!r}; it is "drop" or "pass"')

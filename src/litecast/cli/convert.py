@@ -78,7 +78,7 @@ def parse_shapes(texts: tuple[str, ...]) -> dict[str, list[int | None]]:
 def command(
     source: str, output: str | None, modules: tuple[str, ...], verbose: bool, as_json: bool, **options: Any
 ) -> None:
-    """Convert SOURCE to a .tflite: a SavedModel (directory or URL) or a Keras model (.keras, .h5, config.json).
+    """Convert SOURCE to a .tflite: a SavedModel or a Keras model (.keras, .h5 or config.json).
 
     All signatures are converted unless --signature names some. LiteRT checks the result before it is written.
     """

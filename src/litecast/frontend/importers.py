@@ -1,4 +1,4 @@
-"""The importer tables: a function per source operation or layer, whose signature is the contract with the source.
+"""The importer tables: a function per source operation or layer, whose signature is the contract.
 
 Positional parameters after `b` are the operation's inputs, keyword parameters its attributes. An attribute
 that the importer does not name and the table does not call harmless is an error: nothing is ignored silently.

@@ -1,4 +1,4 @@
-"""Serialized Keras objects as data: one form for what Keras 2 and Keras 3 write, and the names that changed."""
+"""Serialized Keras objects as data: one form for what Keras 2 and Keras 3 write."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _WRAPPERS: dict[Any, Any] = {"__tuple__": tuple, "TensorShape": tuple, "ListWrap
 
 @dataclass(frozen=True)
 class LayerConfig:
-    """A serialized layer: its class, name, config under Keras 3's names (decoded), and its calls as written."""
+    """A serialized layer: class, name, config under Keras 3's names (decoded), and its calls as written."""
 
     class_name: str
     name: str
@@ -67,7 +67,7 @@ def parse(serialized: Any) -> LayerConfig:
         raise ConvertError(f"the config of {serialized['class_name']} is {_brief(config)}, not a dictionary")
     registered = serialized.get("registered_name") or ""
     class_name = serialized["class_name"]
-    renamed = {**RENAMED[""], **RENAMED.get(class_name, {})}
+    renamed = {**RENAMED[""], **({} if registered else RENAMED.get(class_name, {}))}
     nodes = serialized.get("inbound_nodes") or []
     return LayerConfig(
         class_name.rpartition(">")[2],
@@ -82,7 +82,7 @@ def parse(serialized: Any) -> LayerConfig:
 
 
 def decode(value: Any) -> Any:
-    """Return what a JSON value of a config stands for: arrays, tuples, slices, ...; serialized objects stay."""
+    """Return what a JSON value stands for: arrays, tuples, slices, ...; serialized objects stay."""
     if isinstance(value, list):
         return [decode(item) for item in value]
     if not isinstance(value, Mapping):

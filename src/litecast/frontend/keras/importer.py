@@ -17,8 +17,8 @@ from litecast.frontend.importers import Importer, Importers
 __all__ = ["LayerImporter", "Masked", "keras", "operations"]
 
 HARMLESS = """
-name trainable dtype dtype_policy autocast batch_shape batch_input_shape input_shape input_dtype sparse ragged seed
-implementation zero_debias fused virtual_batch_size lora_rank lora_alpha input_dim_shape gptq_unpacked_column_size
+name trainable dtype dtype_policy autocast batch_shape batch_input_shape input_shape input_dtype sparse ragged
+seed implementation lora_rank lora_alpha
 """
 """Config keys that never change what a built layer computes in inference."""
 HARMLESS_ENDINGS = ("_initializer", "_regularizer", "_constraint")

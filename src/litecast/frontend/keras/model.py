@@ -49,9 +49,9 @@ def trace_keras(
         info = parse(source.config)
         if not info.is_network:
             raise ConvertError(
-                f"{source.url}: {info.class_name} is a subclassed model, whose computation is Python code that "
-                "no file holds. Export it with `model.export(path)` and convert that SavedModel, or convert "
-                "the model in memory"
+                f"{source.url}: {info.class_name} is a subclassed model, whose computation is Python code "
+                "that no file holds. Export it with `model.export(path)` and convert that SavedModel, or "
+                "convert the model in memory"
             )
         for _ in range(2):
             tracer = Tracer(is_legacy=_is_legacy(source), run=run, custom=custom, states=states)
@@ -177,8 +177,8 @@ def _shape(entry: LayerConfig, network: Network) -> list[int] | None:
     if shape is None:
         if entry.name in network.made:
             raise ConvertError(
-                f"model {network.name} was saved before it was built, so nothing says what shape its input has: "
-                "build it (`model.build(shape)`, or call it once) and save it again"
+                f"model {network.name} was saved before it was built, so nothing says what shape its input "
+                "has: build it (`model.build(shape)`, or call it once) and save it again"
             )
         return None
     return [-1 if dim is None else int(dim) for dim in shape]

@@ -180,7 +180,7 @@ def _from_zero(network: Network) -> Network:
     modern = any(isinstance(node, Mapping) for layer in network.layers.values() for node in layer.nodes)
     if modern:
         nested = {name for name, layer in network.layers.items() if "input_layers" in layer.config}
-        outer = {name: 1 for name in nested}
+        outer = dict.fromkeys(nested, 1)
     else:
         inner = outer = _offsets([*(ref for ref in called if isinstance(ref, Ref)), *results], counts)
 

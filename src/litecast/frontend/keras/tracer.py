@@ -30,8 +30,8 @@ __all__ = ["MISSING", "Tracer"]
 MISSING = object()
 """What a layer gives that cannot be converted."""
 WAYS_OUT = (
-    'give its lowering: litecast.keras.register("{0}") or custom_objects={{"{0}": function}} (docs/keras.md), or '
-    "export the model with `model.export(path)` and convert that SavedModel"
+    'give its lowering, by litecast.keras.register("{0}") or custom_objects={{"{0}": function}} '
+    "(docs/keras.md), or export the model with `model.export(path)` and convert that SavedModel"
 )
 
 
@@ -182,8 +182,8 @@ class Tracer:
             if len(waiting) == len(pending):
                 names = ", ".join(sorted({call.layer for call in waiting})[:5])
                 raise ConvertError(
-                    f"the config of model {network.name} has loops or loose ends: nothing leads to the inputs of "
-                    f"{names}"
+                    f"the config of model {network.name} has loops or loose ends: nothing leads to the "
+                    f"inputs of {names}"
                 )
             pending = waiting
         return map_leaves(lambda ref: _lookup(env, ref), network.outputs)
