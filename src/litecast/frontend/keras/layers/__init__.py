@@ -13,8 +13,11 @@ PACKAGE = "litecast.frontend.keras"
 
 # Module below the frontend -> classes, sorted.
 FAMILIES = {
-    "layers.core": "Dense Identity Lambda",
-    "layers.activation": "",
+    "layers.core": (
+        "ActivityRegularization AlphaDropout Dense Dropout GaussianDropout GaussianNoise Identity Lambda "
+        "SpatialDropout1D SpatialDropout2D SpatialDropout3D"
+    ),
+    "layers.activation": "Activation ELU LeakyReLU PReLU ReLU Softmax ThresholdedReLU",
     "layers.attention": "",
     "layers.augment": "",
     "layers.cells": "",
@@ -24,13 +27,16 @@ FAMILIES = {
     "layers.image": "",
     "layers.local": "",
     "layers.lookup": "",
-    "layers.merging": "",
+    "layers.merging": "Add Average Concatenate Dot Maximum Minimum Multiply Subtract",
     "layers.normalization": "",
     "layers.pooling": "",
     "layers.preprocessing": "",
     "layers.quantized": "",
     "layers.recurrent": "",
-    "layers.reshaping": "",
+    "layers.reshaping": (
+        "Cropping1D Cropping2D Cropping3D Flatten Permute RepeatVector Reshape UpSampling1D UpSampling2D "
+        "UpSampling3D ZeroPadding1D ZeroPadding2D ZeroPadding3D"
+    ),
     "layers.spectrogram": "",
     "layers.text": "",
     "layers.wrappers": "",
