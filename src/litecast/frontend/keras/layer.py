@@ -139,6 +139,10 @@ class Layer:
         """Run the layer and return its results, each Masked."""
         return self.tracer.call(b, self, args, kwargs)
 
+    def takes(self, argument: str) -> bool:
+        """Whether the layer's call has an argument of that name."""
+        return argument in self.tracer.importer(self).contract.inputs
+
     def activate(self, b: Builder, spec: Any, x: Value) -> Value:
         """Apply an activation: a name, a serialized function or layer, None for none."""
         from litecast.frontend.keras.activations import activate

@@ -96,7 +96,7 @@ class Tracer:
         return results
 
     def _layer(self, b: Builder, layer: Layer, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        importer = self._importer(layer)
+        importer = self.importer(layer)
         kwargs = dict(kwargs)
         if _is_true(kwargs.pop("training", None)):
             _refuse_training(layer, importer)
@@ -116,7 +116,8 @@ class Tracer:
             self.dropped.setdefault(layer.class_name, set()).add(layer.path)
         return masks.attach(results)
 
-    def _importer(self, layer: Layer) -> LayerImporter:
+    def importer(self, layer: Layer) -> LayerImporter:
+        """Return the importer of a layer; UnsupportedError where there is none."""
         info = layer.info
         for name in (info.registered, info.class_name):
             if name in self.custom:
@@ -205,9 +206,10 @@ class Tracer:
         """Run one call; what cannot be converted is kept in `missing`."""
         args = map_leaves(lambda leaf: _lookup(env, leaf), call.args)
         kwargs = map_leaves(lambda leaf: _lookup(env, leaf), call.kwargs)
-        if any(leaf is MISSING for leaf in flatten([args, kwargs])):
-            return []
         try:
+            if any(leaf is MISSING for leaf in flatten([args, kwargs])):
+                self._find_unknown(layer)
+                return []
             return list(flatten(self.call(b, layer, args, kwargs)))
         except UnsupportedError as error:
             self.missing += [
@@ -215,6 +217,21 @@ class Tracer:
                 for item in error.items
             ]
             return []
+
+
+    def _find_unknown(self, layer: Layer) -> None:
+        """Raise UnsupportedError for layers that nobody knows, where a call cannot be traced."""
+        if not layer.info.is_network:
+            self._importer(layer)
+            return
+        items: list[Unsupported] = []
+        for info in self.network(layer.info).layers.values():
+            try:
+                self._find_unknown(Layer(self, info, None, layer.path))
+            except UnsupportedError as error:
+                items += error.items
+        if items:
+            raise UnsupportedError(items)
 
 
 class _Masks:

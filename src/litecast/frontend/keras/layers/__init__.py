@@ -20,8 +20,8 @@ FAMILIES = {
     "layers.activation": "Activation ELU LeakyReLU PReLU ReLU Softmax ThresholdedReLU",
     "layers.attention": "",
     "layers.augment": "",
-    "layers.cells": "",
-    "layers.convlstm": "",
+    "layers.cells": "GRUCell LSTMCell SimpleRNNCell StackedRNNCells",
+    "layers.convlstm": "ConvLSTM1D ConvLSTM2D ConvLSTM3D ConvLSTMCell",
     "layers.convolution": "",
     "layers.embedding": "",
     "layers.image": "",
@@ -32,14 +32,14 @@ FAMILIES = {
     "layers.pooling": "",
     "layers.preprocessing": "",
     "layers.quantized": "",
-    "layers.recurrent": "",
+    "layers.recurrent": "CuDNNGRU CuDNNLSTM GRU GRUV1 LSTM LSTMV1 RNN SimpleRNN",
     "layers.reshaping": (
         "Cropping1D Cropping2D Cropping3D Flatten Permute RepeatVector Reshape UpSampling1D UpSampling2D "
         "UpSampling3D ZeroPadding1D ZeroPadding2D ZeroPadding3D"
     ),
     "layers.spectrogram": "",
     "layers.text": "",
-    "layers.wrappers": "",
+    "layers.wrappers": "Bidirectional TimeDistributed Wrapper",
     "tensorflow": "",
 }
 
