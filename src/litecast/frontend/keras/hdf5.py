@@ -1,0 +1,203 @@
+"""HDF5 files as read-only arrays: whatever is stored in one piece is a view of the mapped bytes.
+
+The HDF5 library only reads the structure, and is closed again before anything else happens: names come from
+hard links of the file alone, so that no link or external dataset leads out of it.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+
+from litecast.errors import FormatError
+
+__all__ = ["MAGIC", "Hdf5", "Stored", "Window"]
+
+MAGIC = b"\x89HDF\r\n\x1a\n"
+_FLOOR = 1 << 26
+"""Bytes up to which a dataset may be as much larger than what is stored of it as it likes."""
+_EXPANSION = 1000
+"""How often larger than its stored bytes a dataset may be (deflate reaches 1032 to 1 on zeros)."""
+
+
+@dataclass(eq=False)
+class Stored:
+    """One dataset: its name, shape and type are known, its contents are read when asked for."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: Any
+    load: Callable[[], np.ndarray] = field(repr=False)
+    _array: np.ndarray | None = field(default=None, repr=False)
+
+    @property
+    def array(self) -> np.ndarray:
+        """The contents, the same array every time."""
+        if self._array is None:
+            self._array = self.load()
+        return self._array
+
+
+class Hdf5:
+    """The structure and the datasets of one HDF5 file that lies in `data` as a whole.
+
+    `url` names it in errors. Raises FormatError for what is broken.
+    """
+
+    def __init__(self, data: np.ndarray, url: str) -> None:
+        self.url = url
+        self._data = data
+        self._names: dict[str, bytes] = {}
+        with self._open() as file:
+            self._visit(file)
+
+    @property
+    def names(self) -> Iterable[str]:
+        """Paths of all groups and datasets, `/` between the parts."""
+        return self._names.keys()
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._names
+
+    def attributes(self, group: str = "") -> dict[str, Any]:
+        """Return the attributes of a group: text as `str`, arrays of text as lists of `str`."""
+        return next(iter(self.all_attributes([group]).values()))
+
+    def all_attributes(self, groups: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """Return the attributes of several groups."""
+        import h5py
+
+        found = {}
+        with self._open() as file:
+            for group in groups:
+                item = h5py.h5o.open(file.id, self._names[group] if group else b"/")
+                attributes = h5py.Group(item).attrs
+                found[group] = {key: _text(attributes[key]) for key in attributes}
+        return found
+
+    def datasets(self, names: Iterable[str]) -> dict[str, Stored]:
+        """Describe those of the names that are datasets."""
+        import h5py
+
+        found = {}
+        with self._open() as file:
+            for name in names:
+                item = h5py.h5o.open(file.id, self._names[name])
+                if isinstance(item, h5py.h5d.DatasetID):
+                    found[name] = self._describe(item, name, bool(file.userblock_size))
+        return found
+
+    @contextmanager
+    def _open(self) -> Iterator[Any]:
+        import h5py
+
+        try:
+            with h5py.File(Window(self._data), "r") as file:
+                yield file
+        except FormatError:
+            raise
+        except (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, MemoryError) as error:
+            raise FormatError(self.url, f"is no readable HDF5 file ({_first_line(error)})") from error
+
+    def _visit(self, file: Any) -> None:
+        import h5py
+
+        def note(name: bytes) -> None:
+            self._names[name.decode("utf-8", "surrogateescape").replace("\\", "/")] = name
+
+        h5py.h5o.visit(file.id, note)
+
+    def _describe(self, item: Any, name: str, displaced: bool) -> Stored:
+        shape, dtype, offset = item.shape, item.dtype, item.get_offset()
+        size = math.prod(shape) * dtype.itemsize
+        self._check_size(item, name, size)
+        plain = dtype.kind in "fiu" and dtype.isnative and dtype.metadata is None
+        if dtype.kind == "V":
+            plain, dtype = True, self._opaque(item, name, dtype)
+        if offset is None or displaced or not plain:
+            return Stored(name, shape, dtype, lambda: self._read(name, dtype))
+        if offset + size > self._data.size:
+            raise FormatError(self.url, f"is cut short: {name} ends after the end of the file")
+        return Stored(name, shape, dtype, lambda: self._view(offset, shape, dtype))
+
+    def _check_size(self, item: Any, name: str, size: int) -> None:
+        """Refuse what lies in another file, and what claims to be far larger than all that is stored."""
+        import h5py
+
+        properties = item.get_create_plist()
+        if properties.get_external_count() or properties.get_layout() == h5py.h5d.VIRTUAL:
+            raise FormatError(self.url, f"{name} refers to another file, which is not read")
+        if size > max(_FLOOR, _EXPANSION * item.get_storage_size()):
+            raise FormatError(self.url, f"{name} claims {size} bytes, more than the file can hold")
+
+    def _opaque(self, item: Any, name: str, dtype: Any) -> Any:
+        """Give the type of what HDF5 has no type for: Keras writes bfloat16 as 2 opaque bytes.
+
+        `H5IOStore.__setitem__` in keras/src/saving/saving_lib.py; legacy files do not even name the type.
+        """
+        if dtype.itemsize == 2 and dtype.names is None and dtype.subdtype is None:
+            return np.dtype(ml_dtypes.bfloat16)
+        raise FormatError(self.url, f"{name} is of the type {dtype}, which Keras has no variables of")
+
+    def _view(self, offset: int, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+        return np.frombuffer(self._data, dtype, math.prod(shape), offset).reshape(shape)
+
+    def _read(self, name: str, dtype: Any) -> np.ndarray:
+        """Read what is compressed, in chunks, or of a type that is not stored as numpy has it."""
+        with self._open() as file:
+            array = np.asarray(file[self._names[name]][()])
+        if array.dtype.kind == "V":
+            array = array.view(dtype)
+        elif not array.dtype.isnative:
+            array = array.astype(array.dtype.newbyteorder("="))
+        array.flags.writeable = False
+        return array
+
+
+class Window:
+    """Bytes in memory as the file object that h5py reads; what is mapped is not copied."""
+
+    def __init__(self, data: np.ndarray) -> None:
+        self._data, self._position = data.data, 0
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Move to a place."""
+        self._position = (0, self._position, len(self._data))[whence] + offset
+        return self._position
+
+    def tell(self) -> int:
+        """Say where it is."""
+        return self._position
+
+    def readinto(self, target: memoryview) -> int:
+        """Fill a buffer, zeros behind the end."""
+        piece = self._data[self._position : self._position + len(target)]
+        target[: len(piece)] = piece
+        target[len(piece) :] = bytes(len(target) - len(piece))
+        self._position += len(piece)
+        return len(piece)
+
+    def read(self, size: int = sys.maxsize) -> bytes:
+        """Return the next bytes."""
+        piece = bytes(self._data[self._position : self._position + size])
+        self._position += len(piece)
+        return piece
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, np.ndarray):
+        return [_text(item) for item in value.tolist()]
+    return value
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip("'\"").split("\n")[0]
