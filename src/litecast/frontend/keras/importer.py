@@ -14,7 +14,7 @@ from typing import Any
 from litecast.errors import Unsupported, UnsupportedError
 from litecast.frontend.importers import Importer, Importers
 
-__all__ = ["LayerImporter", "Masked", "keras", "operations"]
+__all__ = ["LayerImporter", "Masked", "OperationImporter", "keras", "operations"]
 
 HARMLESS = """
 name trainable dtype dtype_policy autocast batch_shape batch_input_shape input_shape input_dtype sparse ragged
@@ -80,6 +80,13 @@ class LayerImporter(Importer):
         return {key: value for key, value in config.items() if key in named}
 
 
+@dataclass
+class OperationImporter(LayerImporter):
+    """The importer of a `keras.ops` node, whose arguments keep their types."""
+
+    autocast: bool = False
+
+
 def _unknown(op: str, what: str, value: Any) -> UnsupportedError:
     return UnsupportedError(
         Unsupported(op, f"its importer does not know {what} ({value!r})", hint="report this model")
@@ -87,4 +94,4 @@ def _unknown(op: str, what: str, value: Any) -> UnsupportedError:
 
 
 keras = Importers(LayerImporter, HARMLESS.split())
-operations = Importers(LayerImporter, ("name", "dtype", "trainable"))
+operations = Importers(OperationImporter, ("name", "dtype", "trainable"))
