@@ -222,7 +222,8 @@ class Tracer:
     def _find_unknown(self, layer: Layer) -> None:
         """Raise UnsupportedError for layers that nobody knows, where a call cannot be traced."""
         if not layer.info.is_network:
-            self._importer(layer)
+            if layer.class_name != "InputLayer":
+                self.importer(layer)
             return
         items: list[Unsupported] = []
         for info in self.network(layer.info).layers.values():
