@@ -54,6 +54,18 @@ def test_model_without_signature():
         assert runtime.run({"y": ones, "x": 2 * ones})["sum"].tolist() == [3] * size
 
 
+def test_a_tensor_may_be_several_outputs():
+    graph = Graph()
+    x = graph.add_input(f32("n"), "x")
+    doubled = append(graph, ADD, [x, x], f32("n"), name="doubled")
+    squashed = append(graph, LOGISTIC, [x], f32("n"), name="squashed")
+    graph.set_outputs([doubled, squashed, doubled])
+    runtime = Runtime(write(Model({"serve": Signature(graph, ["x"], ["first", "second", "third"])})))
+    result = runtime.run([np.ones(2, np.float32)])
+    assert list(result) == ["first", "second", "third"]
+    np.testing.assert_array_equal(result["first"], result["third"])
+
+
 @pytest.mark.parametrize("named", [True, False])
 def test_outputs_without_elements(named: bool):
     graph = Graph()

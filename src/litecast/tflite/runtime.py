@@ -294,8 +294,12 @@ def _signature_order(model: str | PathLike[str] | bytes) -> tuple[Order, dict[st
 
 def _names(source: Source, maps: Iterator[Any], tensors: list[int]) -> list[str]:
     named = [(source.text(entry.Name()), entry.TensorIndex()) for entry in maps]
-    places = {index: place for place, index in reversed(list(enumerate(tensors)))}
-    return [name for name, _ in sorted(named, key=lambda pair: places.get(pair[1], len(places)))]
+    places: dict[int, list[int]] = {}
+    for place, index in enumerate(tensors):
+        places.setdefault(index, []).append(place)
+    # A tensor that is several outputs has a name for each.
+    placed = [((places.get(index) or [len(tensors)]).pop(0), name) for name, index in named]
+    return [name for _, name in sorted(placed, key=lambda pair: pair[0])]
 
 
 @contextmanager
