@@ -10,6 +10,7 @@ import mmap
 import os
 import zipfile
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike, fspath
 from pathlib import Path
@@ -82,12 +83,14 @@ def read_keras(path: str | PathLike[str], weights: str | PathLike[str] | None = 
             f"Give the config too: litecast convert config.json --weights {file.name}",
         )
     config = _serialized(opened.config, url)
-    store, version = opened.store, opened.version or str(config.get("keras_version") or "")
+    store, version = opened.store, opened.version or _version(config)
     if weights is not None:
         given = _open(Path(weights), version)
         if given.store is None:
             raise FormatError(weights, "has no weights")
         store, version = given.store, given.version or version
+    if isinstance(store, TreeWeights):
+        store.plan(config)
     inner = config["config"]
     name = inner.get("name") if isinstance(inner, dict) else None
     return KerasSource(url, config, store or NoWeights(url), version, str(name or file.stem))
@@ -323,6 +326,16 @@ def _serialized(content: Any, url: str) -> dict[str, Any]:
         "is no config of a Keras model: it has no class_name",
         "Write it with `model.to_json()`",
     )
+
+
+def _version(config: Mapping[str, Any]) -> str:
+    """Return the version that wrote a config; at least its first number where the config does not say."""
+    if config.get("keras_version"):
+        return str(config["keras_version"])
+    module = str(config.get("module") or "")
+    if ".engine." in module or module.startswith("tf_keras") or "registered_name" not in config:
+        return "2"
+    return "3"
 
 
 def _holds_config(path: Path) -> bool:

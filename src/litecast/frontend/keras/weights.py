@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -131,6 +131,7 @@ class TreeWeights(Weights):
             for name, stored in file.datasets([name for name in names if _is_variable(name)]).items():
                 location, _, key = f"/{name}".rpartition("/vars/")
                 self._stored.setdefault(location[1:], {})[key] = stored
+        self.elsewhere: dict[str, str] = {}
         self._known: dict[tuple[str, str], str] = {}
         self._named: dict[tuple[str, str], list[str]] | None = None
         self._root = TreeGroup(self, "", "")
@@ -138,6 +139,15 @@ class TreeWeights(Weights):
     def root(self, layers: Sequence[LayerKey]) -> Group:
         """Give the group of the model itself."""
         return self._root
+
+    def plan(self, config: Mapping[str, Any]) -> None:
+        """Note which layers of a config were saved before, as a part of something else, and where."""
+        _Walk(bool(self.renumbered), self.elsewhere).model(config, "", "")
+
+    def place(self, location: str) -> str | None:
+        """Return a location as the file spells it, None where the file has nothing of it."""
+        older = location.replace("layers/", f"{_CONTAINERS[1]}/")
+        return next((path for path in (location, older) if path in self.paths), None)
 
     def variables(self, location: str) -> dict[str, Stored]:
         """Return what a layer has saved, by key, in the order of the keys."""
@@ -204,17 +214,20 @@ class TreeGroup(Group):
         return self._children[attribute]
 
     def layers(self, layers: Sequence[LayerKey]) -> list[Group]:
-        containers = [] if self._here is None else [joined(self._here, name) for name in _CONTAINERS]
-        container = next((path for path in containers if path in self._weights.paths), None)
+        container = None
+        if self._here is not None:
+            places = [joined(self._here, name) for name in _CONTAINERS]
+            container = next((path for path in places if path in self._weights.paths), None)
         names = self._names(layers, container)
         groups: list[Group] = []
         for position, (key, name) in enumerate(zip(layers, names, strict=True)):
-            location = None if container is None or name is None else f"{container}/{name}"
-            if location not in self._weights.paths:
-                location = None
+            path = joined(self.path, key.name)
+            location = None if name is None else self._weights.place(f"{container}/{name}")
+            if path in self._weights.elsewhere:
+                location = self._weights.place(self._weights.elsewhere[path])
             if location is not None:
                 self._weights.register(key, location)
-            group = TreeGroup(self._weights, location, joined(self.path, key.name), key)
+            group = TreeGroup(self._weights, location, path, key)
             groups.append(self._children.setdefault((position, key), group))
         return groups
 
@@ -243,6 +256,8 @@ class TreeGroup(Group):
         """Name the layers as in the file: by class, numbered within the model (`_save_container_state`)."""
         members: dict[str, list[int]] = {}
         for position, key in enumerate(layers):
+            if self._weights.renumbered and joined(self.path, key.name) in self._weights.elsewhere:
+                continue
             members.setdefault(snake_case(key.class_name), []).append(position)
         names: list[str | None] = [None] * len(layers)
         for kind, positions in members.items():
@@ -262,6 +277,45 @@ class TreeGroup(Group):
             return positions
         fresh = [index for index in positions if self._weights.shared(layers[index]) is None]
         return fresh if len(fresh) == present else positions
+
+
+class _Walk:
+    """Keras's walk through a model as it saves it (`_save_state`): what it meets again, it passes over."""
+
+    def __init__(self, renumbered: bool, elsewhere: dict[str, str]) -> None:
+        self._renumbered, self._elsewhere = renumbered, elsewhere
+        self._visited: dict[Any, str] = {}
+
+    def model(self, serialized: Mapping[str, Any], path: str, location: str) -> None:
+        """Visit the layers of a model, then those that other layers hold."""
+        config = serialized.get("config")
+        if not isinstance(config, Mapping):
+            return
+        counts: dict[str, int] = {}
+        for layer in config["layers"] if isinstance(config.get("layers"), list) else ():
+            if not isinstance(layer, Mapping) or str(layer.get("module", "")).startswith("keras.src.ops"):
+                continue
+            inner = layer.get("config")
+            name = layer.get("name") or (inner.get("name") if isinstance(inner, Mapping) else None)
+            seen = layer.get("shared_object_id") in self._visited
+            kind = snake_case(str(layer.get("class_name")).rpartition(">")[2])
+            number = counts.get(kind, 0)
+            if not (seen and self._renumbered):
+                counts[kind] = number + 1
+            place = f"{kind}_{number}" if number else kind
+            self._layer(layer, joined(path, str(name)), joined(location, f"layers/{place}"))
+        for attribute, held in config.items():
+            if isinstance(held, Mapping) and "class_name" in held and "config" in held:
+                self._layer(held, joined(path, attribute), joined(location, attribute))
+
+    def _layer(self, layer: Mapping[str, Any], path: str, location: str) -> None:
+        shared = layer.get("shared_object_id")
+        if shared in self._visited:
+            self._elsewhere[path] = self._visited[shared]
+            return
+        if shared is not None:
+            self._visited[shared] = location
+        self.model(layer, path, location)
 
 
 def snake_case(class_name: str) -> str:
