@@ -83,6 +83,8 @@ FUNCTIONS: dict[str, Activation] = {
 """Functions of TensorFlow and `keras.ops` that models use as activations, by their own names."""
 ANY_NUMBER = frozenset({"abs", "absolute", "identity", "linear", "relu", "relu6", "square"})
 """Activations that integers may have too."""
+PICKLED = "<lambda>"
+"""The name of a Python lambda, whose code Keras pickles."""
 WAYS_OUT = (
     'give its lowering, custom_objects={{"{0}": function}} with function(b, x) (docs/keras.md), or '
     "export the model with `model.export(path)` and convert that SavedModel"
@@ -115,17 +117,17 @@ def find(name: str, is_legacy: bool = False) -> Activation | None:
 
 
 def _name(spec: Any) -> str | None:
-    """Return the name of a function; None for a serialized layer."""
+    """Return the name of a function, PICKLED for code; None for a serialized layer."""
     if isinstance(spec, Mapping):
         kind, inner = spec.get("class_name"), spec.get("config")
-        if kind == "__lambda__":
-            return "<lambda>"
+        if kind in ("__lambda__", None):
+            return PICKLED
         return inner if kind == "function" and isinstance(inner, str) else None
     return spec if isinstance(spec, str) else repr(spec)
 
 
 def _unknown(name: str, layer: Layer) -> UnsupportedError:
-    if name == "<lambda>":
+    if name == PICKLED:
         return layer.unsupported(
             "its activation is a Python lambda: pickled code is never run",
             "build the model with an activation of keras.activations, or export it with "

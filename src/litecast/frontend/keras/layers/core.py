@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from litecast.frontend.keras.activations import ACTIVATIONS
 from litecast.frontend.keras.importer import keras
 from litecast.frontend.keras.layer import Layer
+from litecast.frontend.keras.layers.quantized import weight_and_bias
 from litecast.ir.builder import Builder
 from litecast.ir.graph import Value
 from litecast.ir.types import DType
@@ -15,15 +17,14 @@ from litecast.lib import array, linalg, nn
 __all__: list[str] = []
 
 
-@keras("Dense", masking="pass")
+@keras("Dense", masking="pass", harmless=("quantization_config",))  # the dtype policy has what it says
 def dense(
     b: Builder, inputs: Value, *, layer: Layer, units: int, activation: Any = None, use_bias: bool = True
 ) -> Any:
-    kernel = layer.weight(b, "kernel", (inputs.shape[-1], units))
+    shape = (inputs.shape[-1], units)
+    kernel, bias = weight_and_bias(b, layer, shape, (units,) if use_bias else None)
     result = linalg.matmul(b, array.cast(b, inputs, DType.FLOAT32), kernel)
-    if use_bias:
-        result = nn.add_channels(b, result, layer.weight(b, "bias", (units,)))
-    return layer.activate(b, activation, result)
+    return layer.activate(b, activation, result if bias is None else nn.add_channels(b, result, bias))
 
 
 @keras("Identity", masking="pass")
@@ -59,16 +60,20 @@ WAYS_OUT = (
 )
 
 
-@keras("Lambda", refused="Python code is not run; the user's lowering of a named function is")
+@keras(
+    "Lambda", refused="Python code is not run; activations and the user's lowerings of named functions are"
+)
 def lambda_layer(b: Builder, *inputs: Any, layer: Layer, **config: Any) -> Any:
-    name = function_name(config.get("function"))
-    own = None if name is None else layer.tracer.custom.get(name)
-    if own is None or config.get("mask") is not None:
-        raise layer.unsupported(LAMBDA, WAYS_OUT.format(name or "name"))
-    return own.function(b, *inputs, **(config.get("arguments") or {}))
+    name, arguments = _function_name(config.get("function")), config.get("arguments") or {}
+    own = layer.tracer.custom.get(name or "")
+    if own is not None and config.get("mask") is None:
+        return own.function(b, *inputs, **arguments)
+    if name in ACTIVATIONS and not arguments and config.get("mask") is None:
+        return layer.activate(b, name, *inputs)  # Keras, too, takes such a name for its own function
+    raise layer.unsupported(LAMBDA, WAYS_OUT.format(name or "name"))
 
 
-def function_name(function: Any) -> str | None:
+def _function_name(function: Any) -> str | None:
     """Return the name of a serialized function, None for pickled code."""
     if isinstance(function, Mapping) and function.get("class_name") == "function":
         function = function.get("config")

@@ -157,8 +157,6 @@ def dot(
     values = [array.cast(b, x, _common_type([one.dtype for one in inputs])) for x in inputs]
     chosen = [axes, axes] if isinstance(axes, int) else list(axes)
     places = [array.normalize_axis(axis, x.rank) for axis, x in zip(chosen, values, strict=True)]
-    if 0 in places:
-        raise layer.unsupported("the product along the batch", "multiply along another axis")
     if normalize:
         values = [_normalized(b, x, axis, layer) for x, axis in zip(values, places, strict=True)]
     x, y = values
