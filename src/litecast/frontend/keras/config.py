@@ -11,7 +11,7 @@ import numpy as np
 from litecast.errors import ConvertError
 from litecast.ir.types import DType
 
-__all__ = ["LayerConfig", "decode", "is_serialized", "parse", "policy_name"]
+__all__ = ["MODELS", "LayerConfig", "decode", "is_serialized", "parse", "policy_name"]
 
 RENAMED: dict[str, dict[str, str]] = {
     "": {"batch_input_shape": "batch_shape"},
@@ -19,6 +19,10 @@ RENAMED: dict[str, dict[str, str]] = {
 }
 """Class ("": all) -> config keys of older versions and what Keras 3 calls them."""
 
+MODELS = frozenset({"Functional", "Model", "Sequential"})
+"""Keras's own classes of models that are their layers."""
+_HOLDERS = frozenset({"Pipeline"})
+"""Layers that hold a list of layers and are no models."""
 _WRAPPERS: dict[Any, Any] = {"__tuple__": tuple, "TensorShape": tuple, "ListWrapper": list}
 
 
@@ -42,8 +46,8 @@ class LayerConfig:
 
     @property
     def is_network(self) -> bool:
-        """Whether this is a model of layers: Functional or Sequential."""
-        return isinstance(self.config.get("layers"), list)
+        """Whether this is a model of layers, Functional or Sequential, also by a class of the user's own."""
+        return isinstance(self.config.get("layers"), list) and self.class_name not in _HOLDERS
 
     @property
     def trainable(self) -> bool:

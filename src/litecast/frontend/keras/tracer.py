@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from litecast.errors import ConvertError, Unsupported, UnsupportedError
-from litecast.frontend.keras.config import LayerConfig
+from litecast.frontend.keras.config import MODELS, LayerConfig
 from litecast.frontend.keras.importer import LayerImporter, Masked
 from litecast.frontend.keras.layer import Layer, values_of
 from litecast.frontend.keras.layers import find_importer
 from litecast.frontend.keras.network import Network, Ref, flatten, map_leaves
-from litecast.frontend.keras.state import State
+from litecast.frontend.keras.state import State, Table
 from litecast.frontend.keras.weights import LayerKey
 from litecast.frontend.places import explained, name_results
 from litecast.ir.builder import Builder, Runner
@@ -50,6 +50,7 @@ class Tracer:
         self.custom = custom or {}
         self.mode = states
         self.states: dict[str, State] = {}
+        self.tables: dict[str, Table] = {}
         self.notes: dict[str, None] = {}
         self.dropped: dict[str, set[str]] = {}
         self.missing: list[Unsupported] = []
@@ -65,6 +66,13 @@ class Tracer:
         if name not in self.states:
             self.states[name] = State(name, initial, self.mode)
         return self.states[name]
+
+    def table(self, name: str, keys: Sequence[bytes], values: Sequence[int]) -> Table:
+        """Return the hash table of that name (made on first use)."""
+        if name not in self.tables:
+            held = np.array(keys, object), np.array(values, np.int64)
+            self.tables[name] = Table(len(self.tables), *held)
+        return self.tables[name]
 
     def layer(self, info: LayerConfig, group: Any, parent: str) -> Layer:
         """Return a layer on its variables; one object that stands in several places has them in the first."""
@@ -83,7 +91,7 @@ class Tracer:
         start = len(b.nodes)
         with b.at(loc):
             try:
-                if layer.info.is_network:
+                if layer.info.is_network and self.own(layer.info) is None:
                     results = self._nested(b, layer, args, kwargs)
                 else:
                     results = self._layer(b, layer, args, kwargs)
@@ -119,10 +127,7 @@ class Tracer:
     def importer(self, layer: Layer) -> LayerImporter:
         """Return the importer of a layer; UnsupportedError where there is none."""
         info = layer.info
-        for name in (info.registered, info.class_name):
-            if name in self.custom:
-                return self.custom[name]
-        importer = find_importer(info)
+        importer = self.own(info) or find_importer(info)
         if importer is None:
             kind = "keras.ops function" if info.is_operation else "layer"
             reason = f"Litecast does not know this {kind}"
@@ -131,11 +136,20 @@ class Tracer:
             )
         return importer
 
+    def own(self, info: LayerConfig) -> LayerImporter | None:
+        """Return the user's lowering of a class, by its registered name or its own; None where there is none."""
+        return self.custom.get(info.registered) or self.custom.get(info.class_name)
+
     # -- models ----------------------------------------------------------------------------------------------
 
     def network(self, info: LayerConfig) -> Network:
         """Return the graph of a model's config, read once."""
         if id(info) not in self._networks:
+            if info.class_name not in MODELS:
+                self.note(
+                    f"model {info.name} of class {info.class_name} is converted by its graph of layers: "
+                    "a `call` of its own is not seen"
+                )
             self._networks[id(info)] = Network.of(info)
         return self._networks[id(info)]
 
@@ -218,7 +232,6 @@ class Tracer:
             ]
             return []
 
-
     def _find_unknown(self, layer: Layer) -> None:
         """Raise UnsupportedError for layers that nobody knows, where a call cannot be traced."""
         if not layer.info.is_network:
@@ -229,7 +242,7 @@ class Tracer:
         for info in self.network(layer.info).layers.values():
             try:
                 self._find_unknown(Layer(self, info, None, layer.path))
-            except UnsupportedError as error:
+            except UnsupportedError as error:  # noqa: PERF203 (one error for all of them)
                 items += error.items
         if items:
             raise UnsupportedError(items)
