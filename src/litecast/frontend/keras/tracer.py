@@ -137,7 +137,7 @@ class Tracer:
         return importer
 
     def own(self, info: LayerConfig) -> LayerImporter | None:
-        """Return the user's lowering of a class, by its registered name or its own; None where there is none."""
+        """Return the user's lowering of a class, by registered name or its own; None where there is none."""
         return self.custom.get(info.registered) or self.custom.get(info.class_name)
 
     # -- models ----------------------------------------------------------------------------------------------
