@@ -6,6 +6,9 @@ constant DFT matrix for the others, of at most DIRECT points.
 
 from __future__ import annotations
 
+from math import gcd
+from typing import Any
+
 import numpy as np
 
 from litecast.errors import Unsupported, UnsupportedError
@@ -13,12 +16,46 @@ from litecast.ir.builder import Builder
 from litecast.ir.graph import Value
 from litecast.lib import array
 from litecast.lib.complex import Complex, conj
-from litecast.ops import Add, FullyConnected, Imag, Mul, Neg, Real, Rfft2d, Sub
+from litecast.ops import Add, FloorDiv, FullyConnected, Gather, Imag, MirrorPad, Mul, Neg, Real, Rfft2d, Sub
 
-__all__ = ["fft", "fit", "ifft", "irfft", "rfft"]
+__all__ = ["fft", "fit", "frame", "ifft", "irfft", "reflect", "rfft"]
 
 DIRECT = 2048
 """The longest transform that one constant matrix does (a matrix of n * (n + 2) floats)."""
+
+
+def reflect(b: Builder, x: Value, count: int) -> Value:
+    """Return signals [..., n] with `count` elements mirrored at both ends, which are not repeated."""
+    pairs = np.zeros((x.rank, 2), np.int32)
+    pairs[-1] = count
+    result: Value = b(MirrorPad(), x, pairs)
+    return result
+
+
+def frame(b: Builder, x: Value, length: int, step: int) -> Value:
+    """Return the whole frames [..., frames, length] of signals [..., n], one every `step` elements.
+
+    Frames are gathered in pieces of what divides both numbers; what no frame takes is cut off.
+    """
+    piece = gcd(length, step)
+    size = x.shape[-1]
+    if isinstance(size, int):
+        count = max((size - length) // step + 1, 0)
+        starts = b.const(np.arange(count, dtype=np.int32)[:, None] * (step // piece))
+        pieces: Any = size // piece
+    else:
+        frames = b(Add(), b(FloorDiv(), b(Sub(), b.dim(size), length), step), 1)
+        limit = b(Mul(), frames, step // piece)
+        numbers = array.arange(b, b.const(np.int32(0)), limit, b.const(np.int32(step // piece)))
+        starts = array.expand_dims(b, numbers, 1)
+        pieces = b(FloorDiv(), b.dim(size), piece)
+    whole = b(Mul(), pieces, piece) if isinstance(pieces, Value) else pieces * piece
+    cut = array.slice(b, x, [0] * x.rank, [*([-1] * (x.rank - 1)), whole])
+    split = array.reshape(b, cut, (*x.shape[:-1], -1, piece))
+    places = b(Add(), starts, np.arange(length // piece, dtype=np.int32))
+    taken = b(Gather(axis=x.rank - 1), split, places)
+    result: Value = array.reshape(b, taken, (*x.shape[:-1], taken.shape[x.rank - 1], length))
+    return result
 
 
 def rfft(b: Builder, x: Value, length: int) -> Complex:

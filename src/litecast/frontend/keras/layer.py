@@ -10,7 +10,7 @@ import numpy as np
 from litecast.errors import ConvertError, Unsupported, UnsupportedError
 from litecast.frontend.keras.config import LayerConfig, parse, policy_name
 from litecast.frontend.keras.importer import Masked
-from litecast.frontend.keras.state import State
+from litecast.frontend.keras.state import State, Table
 from litecast.ir.builder import Builder
 from litecast.ir.graph import Value
 from litecast.ir.types import Dim, DType
@@ -128,6 +128,10 @@ class Layer:
             )
         full = np.zeros([int(str(dim)) for dim in shape], np.float32) if initial is None else initial
         return self.tracer.state(f"{self.path}/{name}".replace("/", "_"), np.asarray(full, np.float32))
+
+    def table(self, keys: Sequence[bytes], values: Sequence[int]) -> Table:
+        """Return the layer's hash table from strings to numbers, filled before the model's first call."""
+        return self.tracer.table(self.path, keys, values)
 
     # -- calls -----------------------------------------------------------------------------------------------
 

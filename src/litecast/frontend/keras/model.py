@@ -106,7 +106,7 @@ def _model(
     names = [*outputs, *(state.name for state in kept)]
     b.graph.set_outputs([*outputs.values(), *(state.read(b) for state in kept)])
     signature = ir.Signature(b.graph, [*inputs, *(state.name for state in kept)], names)
-    init = init_graph(list(tracer.states.values()), tracer.run)
+    init = init_graph(list(tracer.states.values()), list(tracer.tables.values()), tracer.run)
     return ir.Model({SIGNATURE: signature}, init, notes=[*tracer.notes, *_notes(tracer, info)])
 
 
