@@ -35,12 +35,12 @@ def scan(
     collect: bool = True,
     unroll: bool = False,
 ) -> tuple[Value, list[Value]]:
-    """Run `output, states = step(b, sequence[t], states)` for every t; return the outputs and the last states.
+    """Run `output, states = step(b, sequence[t], states)` for every t; return outputs and last states.
 
     The outputs are stacked along axis 0; without `collect` it is the last one alone. `mask` (BOOL [time,
     batch]): where it is false the states stay, and the output is the one before (zeros at first), or zeros
-    where `zero_masked`: keras/src/backend/tensorflow/rnn.py. `unroll`: a copy of the step per t, if their number
-    is known.
+    if `zero_masked` (keras/src/backend/tensorflow/rnn.py). `unroll`: a copy of the step for each t, if their
+    number is known.
     """
     steps = sequence.shape[0]
     if steps == 0:
@@ -112,7 +112,14 @@ class _Recurrence:
             return [inner(Less(), index, limit)]
 
         def body(
-            inner: Builder, index: Value, limit: Value, rows: Value, masks: Any, stack: Any, before: Any, *now: Value
+            inner: Builder,
+            index: Value,
+            limit: Value,
+            rows: Value,
+            masks: Any,
+            stack: Any,
+            before: Any,
+            *now: Value,
         ) -> list[Any]:
             x = array.gather(inner, rows, index, 0)
             keep = None if masks is None else array.gather(inner, masks, index, 0)

@@ -1,7 +1,7 @@
 """Recurrent cells: one time step, `(inputs, states) -> (output, states)`; without states they start at zeros.
 
-A cell of the user's own follows the same contract, and RNN asks for its first states in the same way: by a call
-without states, of which it only looks at the shapes of the new ones.
+A cell of the user's own follows the same contract. RNN asks for first states by a call without any, of which
+it only takes the shapes of the new ones.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from litecast.frontend.keras.layer import Layer
 from litecast.frontend.keras.weights import snake_case
 from litecast.ir.builder import Builder
 from litecast.ir.graph import Value
-from litecast.lib import array, linalg, math, nn, rnn
+from litecast.lib import array, linalg, nn, rnn
 from litecast.ops import Add, Mul, Sub
 
-__all__ = ["lstm_gates", "start", "stacked"]
+__all__ = ["TRAINING", "lstm_gates"]
 
 TRAINING = ("dropout", "recurrent_dropout", "unit_forget_bias", "enable_caching_device", "dropout_seed")
 """Dropout, the first value of a bias, and where a distributed training keeps its variables."""
@@ -26,7 +26,7 @@ TRAINING = ("dropout", "recurrent_dropout", "unit_forget_bias", "enable_caching_
 States = Value | Sequence[Value] | None
 
 
-def start(b: Builder, states: States, x: Value, *sizes: Any) -> list[Value]:
+def _first(b: Builder, states: States, x: Value, *sizes: Any) -> list[Value]:
     """Return the states as a list; zeros of [batch, size] where there are none."""
     if states is None:
         return rnn.zero_states(b, x, *sizes)
@@ -52,7 +52,7 @@ def simple_rnn_cell(
     kernel = layer.weight(b, "kernel", (inputs.shape[-1], units))
     recurrent = layer.weight(b, "recurrent_kernel", (units, units))
     bias = layer.weight(b, "bias", (units,)) if use_bias else None
-    (h,) = start(b, states, inputs, units)
+    (h,) = _first(b, states, inputs, units)
     total = b(Add(), _dense(b, inputs, kernel, bias), linalg.matmul(b, h, recurrent))
     output = layer.activate(b, activation, total)
     return output, [output]
@@ -73,12 +73,14 @@ def lstm_cell(
     kernel = layer.weight(b, "kernel", (inputs.shape[-1], units * 4))
     recurrent = layer.weight(b, "recurrent_kernel", (units, units * 4))
     bias = layer.weight(b, "bias", (units * 4,)) if use_bias else None
-    h, c = start(b, states, inputs, units, units)
+    h, c = _first(b, states, inputs, units, units)
     total = b(Add(), _dense(b, inputs, kernel, bias), linalg.matmul(b, h, recurrent))
     return lstm_gates(b, layer, total, c, activation, recurrent_activation)
 
 
-def lstm_gates(b: Builder, layer: Layer, total: Value, c: Value, activation: Any, recurrent_activation: Any) -> Any:
+def lstm_gates(
+    b: Builder, layer: Layer, total: Value, c: Value, activation: Any, recurrent_activation: Any
+) -> Any:
     """Return output and states of an LSTM step from its gates i, f, c, o along the last axis."""
     gates = array.split(b, total, 4, -1)
     i, f, o = (layer.activate(b, recurrent_activation, gates[index]) for index in (0, 1, 3))
@@ -110,7 +112,7 @@ def gru_cell(
         bias = layer.weight(b, "bias", (2, units * 3) if after else (units * 3,))
         if after:
             bias, recurrent_bias = array.unpack(b, bias, 0)
-    (h,) = start(b, states, inputs, units)
+    (h,) = _first(b, states, inputs, units)
     sizes = (2 * units, units)
     x_gates, x_new = array.split(b, _dense(b, inputs, kernel, bias), sizes, -1)
 
@@ -141,7 +143,7 @@ def stacked(
     layer: Layer,
     cells: Sequence[Any],
 ) -> Any:
-    # reverse_state_order only sorts the sizes of the first states: tf_keras hands states on in the cells' order.
+    # reverse_state_order only sorts the sizes of the first states: tf_keras hands them on as they come.
     held = [None] * len(cells) if states is None else states
     after = []
     for cell, state in zip(_children(layer, cells), held, strict=True):

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from litecast.frontend.keras.config import LayerConfig
+from litecast.frontend.keras.cudnn import from_cudnn
+from litecast.frontend.keras.hdf5 import Stored
 from litecast.frontend.keras.importer import Masked, keras
 from litecast.frontend.keras.layer import Layer
 from litecast.frontend.keras.network import flatten, map_leaves
 from litecast.frontend.keras.state import State
+from litecast.frontend.keras.weights import Group, LayerKey, check_shape
 from litecast.ir.builder import Builder
 from litecast.ir.graph import Value
 from litecast.ir.types import DType, TensorType
@@ -79,8 +83,58 @@ def recurrent(
 
 
 def own_cell(layer: Layer, class_name: str, config: dict[str, Any]) -> Layer:
-    """Return the cell that a layer makes from its own config; what the cell does not know is an error there."""
+    """Return the cell that a layer makes from its own config; the cell refuses what it does not know."""
     return layer.child("cell", LayerConfig(class_name, "cell", {**config, "trainable": layer.trainable}))
+
+
+@keras("CuDNNGRU", "CuDNNLSTM", harmless=(*HARMLESS, "unit_forget_bias"))
+def cudnn(
+    b: Builder,
+    sequences: Any,
+    initial_state: Any = None,
+    *,
+    layer: Layer,
+    mask: Any,
+    units: int,
+    return_sequences: bool = False,
+    return_state: bool = False,
+    go_backwards: bool = False,
+    stateful: bool = False,
+    time_major: bool = False,
+) -> Any:
+    # tf_keras/src/layers/rnn/base_cudnn_rnn.py: tanh, sigmoid and biases; the layer itself has the variables.
+    options = Options(return_sequences, return_state, go_backwards, stateful, time_major=time_major)
+    gates = {"CuDNNGRU": 3, "CuDNNLSTM": 4}[layer.class_name]
+    config = LayerConfig(CELLS[layer.class_name.removeprefix("CuDNN")], "cell", {"units": units})
+    raw = [layer.stored(key) for key in ("0", "1", "2")]
+    converted = np.shape(raw[2]) != (2 * gates * units,)  # legacy files are converted when they are read
+    group = layer.group if converted else _FromCudnn(layer.path, raw)
+    return Recurrent(layer, layer.tracer.layer(config, group, layer.path), options)(
+        b, sequences, initial_state, mask
+    )
+
+
+class _FromCudnn(Group):
+    """The variables of a CuDNN layer (kernel, recurrent kernel, bias) as its cell asks for them."""
+
+    def __init__(self, path: str, arrays: Sequence[Any]) -> None:
+        self.path = path
+        names = ("kernel", "recurrent_kernel", "bias")
+        rows = [
+            Stored(name, array.shape, array.dtype, partial(np.asarray, array))
+            for name, array in zip(names, arrays, strict=True)
+        ]
+        self._stored = dict(zip(names, from_cudnn(rows), strict=True))
+
+    def weight(self, name: str, shape: tuple[int, ...], trainable: bool = True) -> np.ndarray:
+        check_shape(self.path, self.path, name, shape, self._stored[name])
+        return self._stored[name].array
+
+    def child(self, attribute: str, trainable: bool = True) -> Group:
+        return self
+
+    def layers(self, layers: Sequence[LayerKey]) -> list[Group]:
+        return []
 
 
 @keras("RNN", harmless=HARMLESS)
@@ -156,8 +210,10 @@ class Recurrent:
         _, after = rnn.probe(b, lambda inner, x, *constants: self.step(inner, x, None, constants), types)
         return map_leaves(lambda state: state.type, after if isinstance(after, (list, tuple)) else [after])
 
-    def first_states(self, b: Builder, types: list[TensorType], initial_state: Any) -> tuple[list[State], list[Value]]:
-        """Return the variables that keep the states (none unless stateful), and the states before the first step."""
+    def first_states(
+        self, b: Builder, types: list[TensorType], initial_state: Any
+    ) -> tuple[list[State], list[Value]]:
+        """Return the variables that keep the states (none unless stateful), and the states at first."""
         given = None if initial_state is None else self.given_states(b, initial_state, len(types))
         if not self.options.stateful:
             return [], given or [array.zeros(b, type.shape or (), type.dtype) for type in types]
