@@ -121,6 +121,13 @@ def test_glu_and_sparsemax(axis: int) -> None:
         np.testing.assert_allclose(sparse, np.apply_along_axis(_sparsemax, axis, x), atol=1e-6)
 
 
+def test_glu_beyond_the_rank_of_the_kernels() -> None:
+    x = np.random.default_rng(2).normal(size=(2, 1, 3, 4, 1, 2, 2)).astype(np.float32)
+    left, right = np.split(x, 2, 3)
+    (gated,) = run(lambda b, x: activation.glu(b, x, 3), x)
+    np.testing.assert_allclose(gated, left * sigmoid(right), atol=1e-6)
+
+
 def _sparsemax(row: Array) -> Array:
     ranked = np.sort(row)[::-1]
     sums = np.cumsum(ranked)

@@ -63,6 +63,8 @@ TRANSPOSE_RANK = 6
 """Transpose takes 8 dimensions in new runtimes, 6 in those before 2.12 (internal/types.h
 kTransposeMaxDimensions).
 """
+JOIN_RANK = 6
+"""Dimensions that XNNPACK concatenates and splits (XNN_MAX_TENSOR_DIMS); it fails beyond them."""
 PAD_RANK = 5
 """reference/pad.h PadKernelMaxDimensionCount."""
 SLICE_RANK = 5
@@ -163,6 +165,10 @@ def concat(b: Builder, xs: Sequence[Any], axis: int) -> Any:
         xs = [x for x in xs if x.type.shape is None or x.shape[axis] != 0] or list(xs[:1])
     if len(xs) == 1:
         return xs[0]
+    if rank is not None and rank > JOIN_RANK and all(x.type.shape is not None for x in xs):
+        groups = group(rank, [axis])
+        flat = [reshape(b, x, [product(x.shape[one] for one in part) for part in groups]) for x in xs]
+        return ungroup(b, xs[0], concat(b, flat, groups.index((axis,))), groups)
     dtype = xs[0].dtype
     if (
         dtype in kernel_types(ops.Concatenation)
@@ -241,6 +247,11 @@ def split(b: Builder, x: Any, parts: int | Sequence[int], axis: int) -> tuple[An
     -1).
     """
     axis = normalize_axis(axis, x.rank)
+    if x.rank > JOIN_RANK:
+        groups = group(x.rank, [axis])
+        flat = reshape(b, x, [product(x.shape[one] for one in part) for part in groups])
+        cut = split(b, flat, parts, groups.index((axis,)))
+        return tuple(ungroup(b, x, part, groups) for part in cut)
     if isinstance(parts, int):
         if parts == 1:
             return (x,)

@@ -9,13 +9,16 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from litecast.ir.builder import Builder
 from litecast.ir.graph import Value
-from litecast.ir.types import Dim
-from litecast.lib import cubic, image, resample
+from litecast.ir.types import Dim, DType
+from litecast.lib import array, cubic, image, math, resample
+from litecast.lib.activation import clip
 from litecast.lib.array import unsupported
 
-__all__ = ["METHODS", "repeat_pixels", "resize"]
+__all__ = ["METHODS", "repeat_pixels", "resize", "saturate"]
 
 KERNELS = ("lanczos3", "lanczos5", "gaussian", "mitchellcubic")
 """Methods that are always a ScaleAndTranslate, with the kernel of that name."""
@@ -49,6 +52,14 @@ def resize(b: Builder, x: Value, size: Sequence[Dim], method: str, antialias: bo
         raise unsupported("Resize", f"it does not know the method {method!r}", f"use {', '.join(METHODS)}")
     apply = image.resize_nearest if method == "nearest" else image.resize_bilinear
     return apply(b, x, b.dims(size), half_pixel_centers=True)
+
+
+def saturate(b: Builder, x: Value, dtype: DType) -> Any:
+    """Return numbers rounded (halves to even) and clipped to an integer type, in that type."""
+    info = np.iinfo(dtype.numpy)
+    low, high = np.float32(info.min), np.float32(info.max)
+    high = high if int(high) <= info.max else np.nextafter(high, np.float32(0))
+    return array.cast(b, clip(b, math.round_half_even(b, x), float(low), float(high)), dtype)
 
 
 def _bicubic(b: Builder, x: Value, size: Sequence[Dim]) -> Value:

@@ -13,7 +13,7 @@ from litecast.ir.builder import Builder
 from litecast.ir.graph import Value
 from litecast.ir.types import Dim
 from litecast.lib import array, index, math
-from litecast.lib.resize import METHODS, repeat_pixels, resize
+from litecast.lib.resize import METHODS, repeat_pixels, resize, saturate
 
 __all__: list[str] = []
 
@@ -117,6 +117,8 @@ def up_sampling2d(
         result = repeat_pixels(b, x, rows, columns)
     else:
         result = resize(b, x, (x.shape[1] * rows, x.shape[2] * columns), method)
+        if x.dtype.is_integer and not layer.is_legacy:  # keras/src/ops/image.py, `_resize`
+            result = saturate(b, result, x.dtype)
     return array.transpose(b, result, (0, 3, 1, 2)) if first else result
 
 
