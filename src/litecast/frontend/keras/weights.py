@@ -22,6 +22,8 @@ __all__ = ["Group", "LayerKey", "NoWeights", "TreeWeights", "Weights", "listed",
 
 _CONTAINERS = ("layers", "_layer_checkpoint_dependencies")
 """Attributes under which a model's layers are saved: TF 2.12 walked the attributes from the other end."""
+_CLASSES = {"GroupQueryAttention": "GroupedQueryAttention"}
+"""Name in the config -> name of the Python class, where they differ."""
 _LISTED = 12
 """How many variables an error lists."""
 
@@ -320,7 +322,7 @@ class _Walk:
 
 def snake_case(class_name: str) -> str:
     """Return a class name as Keras writes it in paths (keras/src/utils/naming.py)."""
-    name = re.sub(r"\W+", "", class_name)
+    name = re.sub(r"\W+", "", _CLASSES.get(class_name, class_name))
     name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
     return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
 

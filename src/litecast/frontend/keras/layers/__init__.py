@@ -14,8 +14,9 @@ PACKAGE = "litecast.frontend.keras"
 # Module below the frontend -> classes, sorted.
 FAMILIES = {
     "layers.core": (
-        "ActivityRegularization AlphaDropout Dense Dropout GaussianDropout GaussianNoise Identity Lambda "
-        "SpatialDropout1D SpatialDropout2D SpatialDropout3D"
+        "ActivityRegularization AlphaDropout Dense DenseFeatures Dropout DynamicEmbedding DynamicLookup "
+        "FlaxLayer GaussianDropout GaussianNoise Identity JaxLayer Lambda RandomFourierFeatures "
+        "SequenceFeatures SpatialDropout1D SpatialDropout2D SpatialDropout3D TFSMLayer TorchModuleWrapper"
     ),
     "layers.activation": "Activation ELU LeakyReLU PReLU ReLU Softmax ThresholdedReLU",
     "layers.attention": (
