@@ -14,7 +14,7 @@ from litecast.errors import Unsupported, UnsupportedError
 from litecast.ir.builder import Builder, Composite
 from litecast.ir.graph import Value
 from litecast.ir.types import Dim, DType, product
-from litecast.lib import array, math
+from litecast.lib import array, math, reduce
 from litecast.lib.windows import Spec, extent, pad, resolve
 from litecast.ops import (
     Abs,
@@ -34,6 +34,7 @@ from litecast.ops import (
     Mul,
     Relu,
     Rsqrt,
+    Square,
     SquaredDifference,
     Sub,
     TransposeConv,
@@ -54,6 +55,7 @@ __all__ = [
     "selu",
     "softplus",
     "softsign",
+    "standardize",
     "window_sizes",
 ]
 
@@ -384,6 +386,18 @@ def moments(b: Builder, x: Value, axes: Sequence[int]) -> tuple[Value, Value]:
     kept = b(Mean(keep_dims=True), x, over)
     variance = b(Mean(keep_dims=False), b(SquaredDifference(), x, kept), over)
     return b(Mean(keep_dims=False), x, over), variance
+
+
+def standardize(b: Builder, x: Value, axes: Sequence[int], epsilon: float) -> Value:
+    """Return (x - mean) / sqrt(variance + epsilon), of mean and variance along axes."""
+
+    def compute(x: Value) -> Value:
+        centred = math.apply(b, Sub(), x, reduce.mean(b, x, axes, True))
+        variance = reduce.mean(b, b(Square(), centred), axes, True)
+        result: Value = math.apply(b, Mul(), centred, b(Rsqrt(), b(Add(), variance, epsilon)))
+        return result
+
+    return in_float32(b, compute, x)
 
 
 # -- activations -----------------------------------------------------------------------------------------

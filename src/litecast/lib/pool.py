@@ -5,7 +5,7 @@ Maximum and mean are separable, the mean under SAME padding too: its counts are 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
@@ -21,7 +21,7 @@ from litecast.lib.windows import Spec, lowest, pad, resolve
 from litecast.ops import AveragePool2D, Equal, Maximum, MaxPool2D, Minimum, Range, SelectV2, StridedSlice
 from litecast.ops.enums import Padding
 
-__all__ = ["argmax", "average", "maximum", "window_parts"]
+__all__ = ["adaptive_average", "adaptive_maximum", "argmax", "average", "maximum", "window_parts"]
 
 
 def maximum(
@@ -67,6 +67,61 @@ def _separate(
         pooled_dims = pooled.shape[1 : 1 + len(sizes)]
         x = array.reshape(b, pooled, (*x.shape[:first], *pooled_dims, *x.shape[last:]))
     return x
+
+
+# -- windows that follow from the size of the result -------------------------------------------------------
+
+
+def adaptive_maximum(b: Builder, x: Value, sizes: Mapping[int, int]) -> Value:
+    """Return the maximum over as many windows per axis as `sizes` says: window i of n of an axis of size s
+    has elements floor(i * s / n) to ceil((i + 1) * s / n).
+    """
+    x, uneven = _even(b, x, sizes, maximum)
+    for axis, (starts, ends, small) in uneven.items():
+        parts = maximum(b, x, *_along(x, axis, small))
+        first, last = (array.gather(b, parts, at, axis) for at in (starts, ends - small))
+        x = first if (ends - starts == small).all() else b(Maximum(), first, last)
+    return x
+
+
+def adaptive_average(b: Builder, x: Value, sizes: Mapping[int, int]) -> Value:
+    """Return the mean over windows as for `adaptive_maximum`."""
+    x, uneven = _even(b, x, sizes, average)
+    for axis, (starts, ends, small) in uneven.items():
+        large = ends - starts > small
+        parts = average(b, x, *_along(x, axis, small))
+        if large.any():
+            starts = np.where(large, starts + parts.shape[axis], starts)
+            parts = array.concat(b, [parts, average(b, x, *_along(x, axis, small + 1))], axis)
+        x = array.gather(b, parts, starts.astype(np.int32), axis)
+    return x
+
+
+def _even(
+    b: Builder, x: Value, sizes: Mapping[int, int], pool: Callable[..., Value]
+) -> tuple[Value, dict[int, tuple[np.ndarray, np.ndarray, int]]]:
+    """Pool the axes whose windows are all alike; for each other return where its windows start and end, and
+    the size of the smaller ones: the others have one element more.
+    """
+    window, uneven = [1] * x.rank, {}
+    for axis, count in sizes.items():
+        size = x.shape[axis]
+        if not isinstance(size, int):
+            raise UnsupportedError(
+                Unsupported(b.loc.op, f"the size {size} of axis {axis} is not known", hint="fix that size")
+            )
+        numbers = np.arange(count, dtype=np.int32)
+        starts, ends = numbers * size // count, -(-(numbers + 1) * size // count)
+        if size % count:
+            uneven[axis] = starts, ends, int((ends - starts).min())
+        else:
+            window[axis] = size // count
+    return pool(b, x, window, window), uneven
+
+
+def _along(x: Value, axis: int, size: int) -> tuple[list[int], list[int]]:
+    """Return window and strides of 1 for windows of that size along one axis."""
+    return [size if other == axis else 1 for other in range(x.rank)], [1] * x.rank
 
 
 def _pairs(axes: Sequence[int], rank: int) -> Iterator[tuple[int, ...]]:

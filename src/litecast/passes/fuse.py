@@ -14,7 +14,7 @@ import numpy as np
 from litecast.ir.builder import Builder
 from litecast.ir.graph import Lazy, Node, Value
 from litecast.ir.op import Array, Op
-from litecast.ir.rewrite import Arg, Const, Maybe, No, P, Rule, no, rule
+from litecast.ir.rewrite import Arg, Const, No, P, Rule, no, rule
 from litecast.ir.types import Dim, DType, product
 from litecast.ops import (
     Add,
@@ -33,6 +33,7 @@ from litecast.ops import (
     Relu6,
     ReluN1To1,
     Reshape,
+    Squeeze,
     Sub,
     TransposeConv,
 )
@@ -83,7 +84,7 @@ JOINED = {
 """One clamp after another that is one clamp."""
 
 PLAIN = P(FUSIBLE, name="base", uses=1, fused_activation_function=NONE)
-VIEWED = P(Reshape, PLAIN, name="view", uses=1)
+VIEWED = P((Reshape, Squeeze), PLAIN, name="view", uses=1)
 
 
 # -- constants behind a contraction --------------------------------------------------------------------------
@@ -205,7 +206,7 @@ def fold_constant_behind(b: Builder, root: Node, base: Node, c: Value) -> Value 
 
 @rule(P((Add, Sub, Mul, Div), VIEWED, Const("c")))
 def fold_constant_behind_reshape(b: Builder, root: Node, base: Node, view: Node, c: Value) -> Value | No:
-    """reshape(conv(x, w, v)) {+ - * /} c -> reshape(conv(x, s * w, s * v + t))"""
+    """reshape(conv(x, w, v)) {+ - * /} c -> reshape(conv(x, s * w, s * v + t)); so too behind a squeeze"""
     return _fold_behind(b, root, base, c, view)
 
 
@@ -313,7 +314,7 @@ def fuse_activation(b: Builder, root: Node, base: Node) -> Value | No:
     return _activate(b, root, base)
 
 
-@rule(P(tuple(ACTIVATION), P(Reshape, P(ACTIVATED, name="base", uses=1), Maybe(), name="view", uses=1)))
+@rule(P(tuple(ACTIVATION), P((Reshape, Squeeze), P(ACTIVATED, name="base", uses=1), name="view", uses=1)))
 def fuse_activation_behind_reshape(b: Builder, root: Node, base: Node, view: Node) -> Value | No:
     """relu(reshape(conv(x))) -> reshape(conv(x) {RELU})"""
     result = _activate(b, root, base)
