@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
 import pytest
 
+import litecast
 from tests.frontend.keras.harness import (
     BOTH,
     EVERY_FORMAT,
@@ -119,6 +121,30 @@ def test_layers_as_activations() -> None:
 def test_a_layer_with_weights_as_activation() -> None:
     """Keras 3 does not save those weights."""
     check(layer(lambda k: k.layers.Dense(4, activation=k.layers.PReLU()), (7,)), frameworks=TF_KERAS)
+
+
+@pytest.mark.parametrize(
+    ("layer_class", "config"),
+    [
+        ("LeakyReLU", {"alpha": {"type": "ndarray", "value": 0.25}}),
+        (
+            "ReLU",
+            {
+                "max_value": {"type": "ndarray", "value": 0.75},
+                "negative_slope": {"type": "ndarray", "value": 0.0},
+            },
+        ),
+        ("ELU", {"alpha": {"type": "ndarray", "value": 1.0}}),
+        ("Activation", {"activation": "tf.nn.relu6"}),
+    ],
+)
+def test_configs_of_early_keras_2(layer_class: str, config: Any, tmp_path: Any) -> None:
+    path = tmp_path / "model.json"
+    first = {"class_name": layer_class, "config": {"name": "first", "batch_input_shape": [None, 3], **config}}
+    path.write_text(json.dumps({"class_name": "Sequential", "config": [first], "keras_version": "2.1.6"}))
+    want = {"LeakyReLU": [-0.25, 0.5, 8], "ReLU": [0, 0.5, 0.75], "ELU": [np.expm1(-1), 0.5, 8]}
+    (result,) = litecast.convert(path)(np.array([[-1, 0.5, 8]], np.float32)).values()
+    np.testing.assert_allclose(result[0], want.get(layer_class, [0, 0.5, 6]), atol=1e-6)
 
 
 def test_a_function_of_ones_own_needs_a_lowering() -> None:

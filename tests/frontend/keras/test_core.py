@@ -8,7 +8,17 @@ import numpy as np
 import pytest
 
 from litecast import ops
-from tests.frontend.keras.harness import BOTH, EVERY_FORMAT, KERAS, check, layer, layers, refused, spec
+from tests.frontend.keras.harness import (
+    BOTH,
+    EVERY_FORMAT,
+    KERAS,
+    TF_KERAS,
+    check,
+    layer,
+    layers,
+    refused,
+    spec,
+)
 
 # -- Dense -------------------------------------------------------------------------------------------------
 
@@ -70,6 +80,17 @@ def test_lora_is_merged() -> None:
     check(build, frameworks=KERAS, formats=("keras", "h5", "memory"))
 
 
+def test_random_fourier_features() -> None:
+    def make(k: Any) -> Any:
+        features = k.layers.experimental.RandomFourierFeatures
+        return {
+            "plain": features(5),
+            "trained": features(5, kernel_initializer="laplacian", scale=3.0, trainable=True),
+        }
+
+    check(layers(make, (4,)), frameworks=TF_KERAS)
+
+
 # -- identities --------------------------------------------------------------------------------------------
 
 
@@ -122,6 +143,28 @@ def test_training_true_is_refused() -> None:
         return k.Model(x, k.layers.Dropout(0.5)(x, training=True))
 
     refused(build, "training=True")
+
+
+# -- layers of other frameworks ------------------------------------------------------------------------------
+
+
+def test_a_saved_model_inside_a_model_is_refused(tmp_path: Any) -> None:
+    import keras
+
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    model.export(tmp_path / "inner", verbose=False)
+
+    def build(k: Any) -> Any:
+        x = k.Input((4,))
+        return k.Model(x, k.layers.TFSMLayer(str(tmp_path / "inner"), call_endpoint="serve")(x))
+
+    refused(
+        build,
+        "SavedModel that lies elsewhere",
+        "convert that SavedModel",
+        frameworks=KERAS,
+        formats=("keras",),
+    )
 
 
 # -- Lambda ------------------------------------------------------------------------------------------------

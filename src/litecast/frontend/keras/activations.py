@@ -110,7 +110,8 @@ def activate(b: Builder, spec: Any, x: Value, layer: Layer) -> Any:
 
 
 def find(name: str, is_legacy: bool = False) -> Activation | None:
-    """Return the function of an activation's name, None where no framework has one of that name."""
+    """Return the function of an activation's name (`tf.nn.relu` is relu), None where there is none."""
+    name = name.rpartition(".")[2] if name.startswith("tf.") else name
     if is_legacy and name in LEGACY:
         return LEGACY[name]
     return ACTIVATIONS.get(name) or FUNCTIONS.get(name)

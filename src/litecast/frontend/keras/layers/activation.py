@@ -1,4 +1,4 @@
-"""Activations that are layers."""
+"""Activations that are layers. Early versions of Keras 2 write their numbers as arrays."""
 
 from __future__ import annotations
 
@@ -36,12 +36,13 @@ def relu(
     negative_slope: float = 0.0,
     threshold: float = 0.0,
 ) -> Any:
-    return activations.rectify(b, inputs, negative_slope or 0.0, max_value, threshold or 0.0)
+    limit = None if max_value is None else float(max_value)
+    return activations.rectify(b, inputs, float(negative_slope), limit, float(threshold))
 
 
 @keras("LeakyReLU", masking="pass")
 def leaky_relu(b: Builder, inputs: Value, *, negative_slope: float = 0.3) -> Any:
-    return activation.leaky_relu(b, _real(b, inputs), negative_slope)
+    return activation.leaky_relu(b, _real(b, inputs), float(negative_slope))
 
 
 @keras("PReLU", masking="pass")
@@ -54,12 +55,12 @@ def prelu(b: Builder, inputs: Value, *, layer: Layer, shared_axes: Sequence[int]
 
 @keras("ELU", masking="pass")
 def elu(b: Builder, inputs: Value, *, alpha: float = 1.0) -> Any:
-    return activation.elu(b, _real(b, inputs), alpha)
+    return activation.elu(b, _real(b, inputs), float(alpha))
 
 
 @keras("ThresholdedReLU", masking="pass")
 def thresholded_relu(b: Builder, inputs: Value, *, theta: float = 1.0) -> Any:
-    return activation.threshold(b, _real(b, inputs), theta, 0.0)
+    return activation.threshold(b, _real(b, inputs), float(theta), 0.0)
 
 
 @keras("Softmax", masking="pass")

@@ -13,6 +13,7 @@ from litecast.ir.builder import Builder
 from litecast.ir.graph import Value
 from litecast.ir.types import DType
 from litecast.lib import array, linalg, nn
+from litecast.ops import Cos, Div
 
 __all__: list[str] = []
 
@@ -25,6 +26,15 @@ def dense(
     kernel, bias = weight_and_bias(b, layer, shape, (units,) if use_bias else None)
     result = linalg.matmul(b, array.cast(b, inputs, DType.FLOAT32), kernel)
     return layer.activate(b, activation, result if bias is None else nn.add_channels(b, result, bias))
+
+
+@keras("RandomFourierFeatures", harmless=("scale",))  # a variable has it
+def random_fourier_features(b: Builder, inputs: Value, *, layer: Layer, output_dim: int) -> Any:
+    scale = layer.weight(b, "kernel_scale", (1,))
+    kernel = layer.weight(b, "unscaled_kernel", (inputs.shape[-1], output_dim), trainable=False)
+    bias = layer.weight(b, "bias", (output_dim,), trainable=False)
+    x = array.cast(b, inputs, DType.FLOAT32)
+    return b(Cos(), nn.add_channels(b, linalg.matmul(b, x, b(Div(), kernel, scale)), bias))
 
 
 @keras("Identity", masking="pass")
@@ -49,6 +59,32 @@ TRAINING_ONLY = {
 for _name, _keys in TRAINING_ONLY.items():
     keras(_name, masking="pass", training_only=True, harmless=_keys)(identity)
 
+
+# -- layers of other frameworks ------------------------------------------------------------------------------
+
+EXPORT = "export the model with `model.export(path)` and convert that SavedModel"
+FOREIGN = {
+    "DenseFeatures": ("its feature columns are objects of TensorFlow", EXPORT),
+    "DynamicEmbedding": ("its vocabulary changes while it runs", EXPORT),
+    "DynamicLookup": ("its vocabulary changes while it runs", EXPORT),
+    "FlaxLayer": ("it runs a Flax module, which no file holds", EXPORT),
+    "JaxLayer": ("it runs a JAX function, which no file holds", EXPORT),
+    "SequenceFeatures": ("its feature columns are objects of TensorFlow", EXPORT),
+    "TFSMLayer": ("it runs a SavedModel that lies elsewhere", f"convert that SavedModel, or {EXPORT}"),
+    "TorchModuleWrapper": ("it runs a PyTorch module, which is pickled code", "build that part in Keras"),
+}
+"""Layers that cannot be read without their framework: why, and what to try."""
+
+
+def _refuse(reason: str, hint: str) -> Any:
+    def refuse(b: Builder, *inputs: Any, layer: Layer, **config: Any) -> Any:
+        raise layer.unsupported(reason, f"{hint}, or give a lowering in custom_objects (docs/keras.md)")
+
+    return refuse
+
+
+for _name, (_reason, _hint) in FOREIGN.items():
+    keras(_name, refused=_reason)(_refuse(_reason, _hint))
 
 # -- Lambda ------------------------------------------------------------------------------------------------
 
