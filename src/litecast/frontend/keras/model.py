@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -146,12 +147,13 @@ def _output_names(network: Network) -> list[str]:
 
 
 def _names(structure: Any) -> Iterator[str]:
-    seen: dict[str, int] = {}
-    for key, ref in _keyed(structure, ""):
-        stem = key or ref.layer
-        count = seen.get(stem, 0)
-        seen[stem] = count + 1
-        yield f"{stem}_{count}" if count else stem
+    stems = [key or ref.layer for key, ref in _keyed(structure, "")]
+    taken: set[str] = set()
+    for stem in stems:
+        numbered = (f"{stem}_{count}" for count in itertools.count(1))
+        name = stem if stem not in taken else next(one for one in numbered if one not in {*taken, *stems})
+        taken.add(name)
+        yield name
 
 
 def _keyed(structure: Any, key: str) -> Iterator[tuple[str, Any]]:
