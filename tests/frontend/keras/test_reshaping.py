@@ -76,7 +76,9 @@ def test_repeat_vector() -> None:
 
     check(layers(make, (4,)))
     check(layers(make, (None,)))
-    check(layers(make, spec((4,), "int32")), frameworks=KERAS)
+    check(layers(make, spec((4,), "bool")))
+    check(layers(make, spec((4,), "int32")))
+    check(layer(lambda k: k.layers.RepeatVector(3), (4,)), ops=["Reshape", "Tile"])
 
 
 # -- margins -----------------------------------------------------------------------------------------------

@@ -12,8 +12,9 @@ from litecast.frontend.keras.layer import Layer
 from litecast.ir.builder import Builder
 from litecast.ir.graph import Value
 from litecast.ir.types import Dim
-from litecast.lib import array, index, math
+from litecast.lib import array, index
 from litecast.lib.resize import METHODS, repeat_pixels, resize, saturate
+from litecast.ops import Tile
 
 __all__: list[str] = []
 
@@ -39,8 +40,7 @@ def permute(b: Builder, inputs: Value, *, dims: Sequence[int]) -> Any:
 
 @keras("RepeatVector")
 def repeat_vector(b: Builder, inputs: Value, *, n: int) -> Any:
-    rows, columns = inputs.shape
-    return math.broadcast_to(b, array.expand_dims(b, inputs, 1), (rows, n, columns))
+    return b(Tile(), array.expand_dims(b, inputs, 1), np.array([1, n, 1], np.int32))
 
 
 # -- margins -----------------------------------------------------------------------------------------------
