@@ -205,3 +205,42 @@ def test_lambda_of_a_named_function_takes_the_users_lowering() -> None:
 
 def test_lambda_of_an_activation() -> None:
     check(layer(lambda k: k.layers.Lambda(k.activations.gelu), (4,)), frameworks=KERAS)
+
+
+# -- masks -------------------------------------------------------------------------------------------------
+
+
+def test_which_layers_hand_masks_on() -> None:
+    """The mean over steps that follows counts masked ones only where the mask is gone."""
+
+    def build(k: Any) -> Any:
+        x = k.Input((5, 5))
+        masked = k.layers.Masking(0.0)(x)
+        made = [
+            k.layers.Dense(3),
+            k.layers.Identity(),
+            k.layers.Dropout(0.3),
+            k.layers.SpatialDropout1D(0.3),
+            k.layers.GaussianNoise(0.3),
+            k.layers.ActivityRegularization(0.1),
+            k.layers.Activation("sigmoid"),
+            k.layers.ReLU(),
+            k.layers.LeakyReLU(),
+            k.layers.ELU(),
+            k.layers.PReLU(),
+            k.layers.Reshape((5, 5)),
+            k.layers.Permute((1, 2)),
+            k.layers.ZeroPadding1D(1),
+            k.layers.Cropping1D(1),
+            k.layers.UpSampling1D(2),
+        ]
+        mean = k.layers.GlobalAveragePooling1D()
+        return k.Model(x, {item.name: mean(item(masked)) for item in made})
+
+    check(build, _with_masked_steps, formats=("keras",))
+
+
+def _with_masked_steps(rng: np.random.Generator, shape: Any, dtype: Any) -> Any:
+    values = rng.normal(size=shape).astype(dtype)
+    values[:, 1::2] = 0
+    return values
