@@ -152,7 +152,9 @@ def test_attention_axes(scores: bool) -> None:
     if scores:
         rows = {name: row for name, row in rows.items() if name != "number"}
     check(mha(rows, spec((2, 3, 4)), arguments=lambda x: (x[0], x[0])))
-    check(mha({"deep": ({"attention_axes": (1, 3)}, {})}, spec((2, 3, 4, 5)), arguments=lambda x: (x[0], x[0])))
+    check(
+        mha({"deep": ({"attention_axes": (1, 3)}, {})}, spec((2, 3, 4, 5)), arguments=lambda x: (x[0], x[0]))
+    )
 
 
 def test_negative_attention_axes() -> None:
@@ -197,6 +199,20 @@ def test_attention_mask_by_head() -> None:
     check(build, None, None, mask)
 
 
+@pytest.mark.parametrize("kind", ["MultiHeadAttention", "GroupQueryAttention"])
+def test_explicit_masks_of_heads(kind: str) -> None:
+    """What a call gives as `query_mask` MultiHeadAttention overwrites with what the tensor has: nothing."""
+
+    def build(k: Any) -> Any:
+        query, value = k.Input((5, 4)), k.Input((3, 4))
+        masks = [k.Input((size,), dtype="bool") for size in (5, 3, 3)]
+        named = dict(zip(("query_mask", "value_mask", "key_mask"), masks))
+        item = getattr(k.layers, kind)(2, 3) if kind[0] == "M" else k.layers.GroupQueryAttention(3, 4, 2)
+        return k.Model([query, value, *masks], item(query, value, value, **named))
+
+    check(build, frameworks=KERAS)
+
+
 def test_robust_masking() -> None:
     def build(k: Any) -> Any:
         query, value, mask = k.Input((5, 4)), k.Input((3, 6)), k.Input((5, 3), dtype="bool")
@@ -221,16 +237,46 @@ def test_masks_of_heads(length: int | None, options: dict[str, Any]) -> None:
     check(build, IDS.astype(np.int32), frameworks=TF_KERAS)
 
 
-def test_masks_are_taken_from_the_inputs_in_keras_3() -> None:
-    """MultiHeadAttention takes the mask off its arguments, so that the residual sum around it has none."""
+def _residual(k: Any) -> Any:
+    """The layer takes the mask off its arguments, so that the sum around it has none, nor what follows."""
+    ids = k.Input((5,), dtype="int32")
+    x = k.layers.Embedding(9, 4, mask_zero=True)(ids)
+    for _ in range(2):
+        x = k.layers.LayerNormalization()(k.layers.Add()([x, k.layers.MultiHeadAttention(2, 3)(x, x)]))
+    return k.Model(ids, [x, k.layers.GlobalAveragePooling1D()(x)])
 
-    def build(k: Any) -> Any:
-        ids = k.Input((5,), dtype="int32")
-        masked = k.layers.Embedding(9, 4, mask_zero=True)(ids)
-        result = k.layers.MultiHeadAttention(2, 3)(masked, masked)
-        total = k.layers.Add()([masked, result])
-        return k.Model(ids, k.layers.GlobalAveragePooling1D()(total))
 
+def _twice(k: Any) -> Any:
+    """Of two layers on one tensor, the one that runs first sees the mask."""
+    ids = k.Input((5,), dtype="int32")
+    x = k.layers.Embedding(9, 4, mask_zero=True)(ids)
+    recurrent = k.layers.LSTM(3, return_sequences=True)(x)
+    heads = [k.layers.MultiHeadAttention(2, 3)(x, x) for _ in range(3)]
+    return k.Model(ids, [heads[0], k.layers.Dense(2)(heads[1]), heads[2], recurrent])
+
+
+def _decoder(k: Any) -> Any:
+    """Only the first layer of a decoder sees the mask of the encoder."""
+    ids = k.Input((5,), dtype="int32")
+    encoded = k.layers.Dropout(0.5)(k.layers.Embedding(9, 4, mask_zero=True)(ids))
+    x = k.layers.Embedding(9, 4)(ids)
+    for _ in range(2):
+        x = k.layers.MultiHeadAttention(2, 3)(x, encoded)
+    return k.Model(ids, x)
+
+
+def _nested(k: Any) -> Any:
+    """The same tensor inside and outside a model."""
+    inner = k.Input((5, 4))
+    block = k.Model(inner, k.layers.MultiHeadAttention(2, 3)(inner, inner))
+    ids = k.Input((5,), dtype="int32")
+    x = k.layers.Embedding(9, 4, mask_zero=True)(ids)
+    y = k.layers.Add()([x, block(x)])
+    return k.Model(ids, k.layers.MultiHeadAttention(2, 3)(y, x))
+
+
+@pytest.mark.parametrize("build", [_residual, _twice, _decoder, _nested])
+def test_masks_are_taken_off_in_keras_3(build: Any) -> None:
     check(build, IDS.astype(np.int32), frameworks=KERAS, formats=("keras",))
     check(build, IDS.astype(np.int32), frameworks=TF_KERAS)
 
@@ -276,9 +322,7 @@ def test_masks_of_grouped_heads() -> None:
 
 
 def test_self_attention_is_what_is_written_by_hand() -> None:
-    build = layer(
-        lambda k: k.layers.MultiHeadAttention(2, 4), (6, 8), call=lambda item, x: item(x, x)
-    )
+    build = layer(lambda k: k.layers.MultiHeadAttention(2, 4), (6, 8), call=lambda item, x: item(x, x))
     converted = check(build, batches=(1, 3))
     names = operations(converted)
     assert names.count("FullyConnected") == 4

@@ -41,12 +41,14 @@ class LayerImporter(Importer):
     does not; a result that is Masked has its own. `training_only`: an identity in inference, to be listed.
     `refused`: why this class is never converted (its importer raises), for the table of layers.
     `autocast`: float arguments are converted to what the layer computes in.
+    `takes_masks`: in Keras 3 its arguments have no mask any more after the call.
     """
 
     masking: str = "drop"
     training_only: bool = False
     refused: str = ""
     autocast: bool = True
+    takes_masks: bool = False
 
     def bind(self, args: Sequence[Any], kwargs: Mapping[str, Any], op: str) -> dict[str, Any]:
         """Return the call's arguments by name, those of a `*args` function under their position.

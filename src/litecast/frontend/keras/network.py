@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from litecast.errors import ConvertError
 from litecast.frontend.keras.config import LayerConfig, decode, parse
 
-__all__ = ["Call", "Network", "Ref", "flatten", "map_leaves"]
+__all__ = ["Call", "Network", "Ref", "contains", "flatten", "keras_order", "map_leaves"]
 
 KEEPS_STRUCTURE = frozenset(
     {"TFOpLambda", "SlicingOpLambda", "ClassMethod", "InstanceMethod", "InstanceProperty"}
@@ -208,6 +208,61 @@ def _offsets(refs: list[Ref], counts: Mapping[str, int]) -> dict[str, int]:
     for ref in refs:
         highest[ref.layer] = max(ref.node, highest.get(ref.layer, 0))
     return {name: 1 for name, node in highest.items() if 0 < counts.get(name, 0) <= node}
+
+
+# -- order of calls --------------------------------------------------------------------------------------
+
+
+def keras_order(network: Network) -> list[Call]:
+    """Return the calls in the order in which Keras 3 runs them, those that no output needs last.
+
+    By the longest way to an output, then by a search from there (`map_graph`, keras/src/ops/function.py).
+    """
+    calls = {(call.layer, call.node): call for call in network.calls}
+    parents = {
+        place: [ref[:2] for ref in flatten([call.args, call.kwargs]) if isinstance(ref, Ref)]
+        for place, call in calls.items()
+    }
+    depths: dict[tuple[str, int], int] = {}
+    layers: dict[str, int] = {}
+    for place in reversed(_from_inputs(parents, [ref[:2] for ref in flatten(network.outputs)])):
+        depth = max(depths.setdefault(place, 0), layers.get(place[0], 0))
+        depths[place] = layers[place[0]] = depth
+        for parent in parents.get(place, ()):
+            depths[parent] = max(depth + 1, depths.get(parent, 0))
+    order = sorted(depths, key=lambda place: -depths[place])
+    return [calls[place] for place in dict.fromkeys([*order, *calls]) if place in calls]
+
+
+def _from_inputs(
+    parents: Mapping[tuple[str, int], list[tuple[str, int]]], places: list[tuple[str, int]]
+) -> list[tuple[str, int]]:
+    """Return all that leads to some places, each behind its parents, depth first."""
+    done: dict[tuple[str, int], None] = {}
+    seen: set[tuple[str, int]] = set()
+    stack = places[::-1]
+    while stack:
+        place = stack.pop()
+        if place in seen:
+            done.setdefault(place)
+            continue
+        seen.add(place)
+        stack += [place, *(parent for parent in parents.get(place, ())[::-1] if parent not in seen)]
+    return list(done)
+
+
+def contains(info: LayerConfig, class_name: str) -> bool:
+    """Whether a model has a layer of a class, at any depth."""
+    stack: list[Any] = [info.config]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, Mapping):
+            if item.get("class_name") == class_name:
+                return True
+            stack += item.values()
+        elif isinstance(item, list):
+            stack += item
+    return False
 
 
 # -- structures ------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from litecast.frontend.keras.config import MODELS, LayerConfig
 from litecast.frontend.keras.importer import LayerImporter, Masked
 from litecast.frontend.keras.layer import Layer, values_of
 from litecast.frontend.keras.layers import find_importer
-from litecast.frontend.keras.network import Network, Ref, flatten, map_leaves
+from litecast.frontend.keras.network import Network, Ref, contains, flatten, keras_order, map_leaves
 from litecast.frontend.keras.state import State, Table
 from litecast.frontend.keras.weights import LayerKey
 from litecast.frontend.places import explained, name_results
@@ -55,6 +55,7 @@ class Tracer:
         self.dropped: dict[str, set[str]] = {}
         self.missing: list[Unsupported] = []
         self.shared: dict[int, Any] = {}
+        self._unmasked: dict[int, Any] = {}
         self._networks: dict[int, Network] = {}
 
     def note(self, text: str) -> None:
@@ -120,6 +121,8 @@ class Tracer:
         if positional:
             positional = [named.pop(name) for name in importer.contract.inputs if name in named] + positional
         results = importer.function(b, *positional, **named, **options, **asked)
+        if importer.takes_masks and not self.is_legacy:
+            self._unmasked.update((id(x.value), x.value) for x in flatten(bound) if isinstance(x, Masked))
         if importer.training_only:
             self.dropped.setdefault(layer.class_name, set()).add(layer.path)
         return masks.attach(results)
@@ -150,7 +153,10 @@ class Tracer:
                     f"model {info.name} of class {info.class_name} is converted by its graph of layers: "
                     "a `call` of its own is not seen"
                 )
-            self._networks[id(info)] = Network.of(info)
+            network = Network.of(info)
+            if not self.is_legacy and contains(info, "MultiHeadAttention"):
+                network.calls = keras_order(network)  # the first of two takes the masks
+            self._networks[id(info)] = network
         return self._networks[id(info)]
 
     def _nested(self, b: Builder, layer: Layer, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
@@ -218,8 +224,8 @@ class Tracer:
 
     def _node(self, b: Builder, layer: Layer, call: Any, env: Mapping[tuple[str, int], Any]) -> list[Any]:
         """Run one call; what cannot be converted is kept in `missing`."""
-        args = map_leaves(lambda leaf: _lookup(env, leaf), call.args)
-        kwargs = map_leaves(lambda leaf: _lookup(env, leaf), call.kwargs)
+        args = map_leaves(lambda leaf: self._current(_lookup(env, leaf)), call.args)
+        kwargs = map_leaves(lambda leaf: self._current(_lookup(env, leaf)), call.kwargs)
         try:
             if any(leaf is MISSING for leaf in flatten([args, kwargs])):
                 self._find_unknown(layer)
@@ -231,6 +237,10 @@ class Tracer:
                 for item in error.items
             ]
             return []
+
+    def _current(self, leaf: Any) -> Any:
+        """Return a tensor without the mask that a layer has taken off it."""
+        return Masked(leaf.value) if isinstance(leaf, Masked) and id(leaf.value) in self._unmasked else leaf
 
     def _find_unknown(self, layer: Layer) -> None:
         """Raise UnsupportedError for layers that nobody knows, where a call cannot be traced."""
@@ -264,6 +274,8 @@ class _Masks:
         for name in importer.contract.keywords:
             if name.endswith("_mask") and name.removesuffix("_mask") in names:
                 given = _value_or_none(bound.pop(name, None))
+                if importer.takes_masks and name == f"{names[0]}_mask" and not is_legacy:
+                    given = None  # its call asks the tensor
                 source = bound.get(name.removesuffix("_mask"))
                 filled = map_leaves(_mask_of, source) if several or is_legacy else None
                 self.context[name] = filled if given is None else given

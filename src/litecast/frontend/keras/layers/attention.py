@@ -160,7 +160,7 @@ def _attended(b: Builder, scores: Value, value: Value, masks: Any, causal: bool,
 # -- MultiHeadAttention ------------------------------------------------------------------------------------
 
 
-@keras("MultiHeadAttention", harmless=HARMLESS)
+@keras("MultiHeadAttention", harmless=HARMLESS, takes_masks=True)
 def multi_head_attention(
     b: Builder,
     query: Value,
