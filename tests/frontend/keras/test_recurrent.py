@@ -8,9 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-import litecast
 from tests.frontend.keras.harness import (
-    BOTH,
     EVERY_FORMAT,
     KERAS,
     TF_KERAS,
@@ -19,9 +17,7 @@ from tests.frontend.keras.harness import (
     layer,
     layers,
     operations,
-    refused,
     spec,
-    tf_keras,
 )
 
 UNITS, FEATURES = 5, 4
@@ -40,16 +36,6 @@ def masks(rng: np.random.Generator, shape: Any, dtype: Any) -> np.ndarray:
     rows = rng.random(shape) < 0.6
     rows[0], rows[-1, -2:], rows[-1, 0] = rng.random(shape[1]) < 0.5, False, True
     return rows
-
-
-def with_mask(kind: str, options: dict[str, Any], name: str = "mask") -> Callable[[Any], Any]:
-    """A layer called with an explicit mask, of which `compute_mask` is made visible by a second one."""
-
-    def build(k: Any) -> Any:
-        x, mask = k.Input(SEQUENCE), k.Input((None,), dtype="bool")
-        return k.Model([x, mask], getattr(k.layers, kind)(UNITS, **options)(x, mask=mask))
-
-    return build
 
 
 # -- options -----------------------------------------------------------------------------------------------
@@ -148,31 +134,37 @@ def test_frozen_and_shared() -> None:
 # -- masks -------------------------------------------------------------------------------------------------
 
 
+MASKED: dict[str, dict[str, Any]] = {
+    "sequences": {"return_sequences": True, "return_state": True},
+    "last": {"return_state": True},
+    "backwards": {"return_sequences": True, "go_backwards": True},
+    "zeros": {"return_sequences": True, "zero_output_for_mask": True},
+    "zeros last": {"zero_output_for_mask": True},
+}
+
+
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"return_sequences": True, "return_state": True},
-        {"return_state": True},
-        {"return_sequences": True, "go_backwards": True},
-        {"return_sequences": True, "zero_output_for_mask": True},
-        {"zero_output_for_mask": True},
-    ],
-    ids=lambda options: "-".join(options),
-)
-def test_mask_given(kind: str, options: dict[str, Any]) -> None:
-    check(with_mask(kind, options), None, masks, sizes=STEPS)
-
-
-@pytest.mark.parametrize("zero", [False, True])
-def test_mask_unrolled(zero: bool) -> None:
+def test_masks(kind: str) -> None:
     def build(k: Any) -> Any:
-        x, mask = k.Input((4, FEATURES)), k.Input((4,), dtype="bool")
-        options = {"unroll": True, "zero_output_for_mask": zero, "return_state": True}
-        last = k.layers.LSTM(UNITS, **options)(x, mask=mask)
-        return k.Model([x, mask], [*last, k.layers.GRU(UNITS, return_sequences=True, **options)(x, mask=mask)])
+        return {name: getattr(k.layers, kind)(UNITS, **options) for name, options in MASKED.items()}
 
-    check(build, None, masks)
+    model = layers(build, SEQUENCE, spec((None,), "bool"), call=lambda made, x, mask: made(x, mask=mask))
+    check(model, None, masks, sizes=STEPS)
+
+
+def test_masks_unrolled() -> None:
+    def build(k: Any) -> Any:
+        last = k.layers.LSTM(UNITS, unroll=True, return_state=True)
+        options = {"unroll": True, "return_sequences": True}
+        return {
+            "last": last,
+            "sequences": k.layers.GRU(UNITS, **options),
+            "zeros": k.layers.LSTM(UNITS, zero_output_for_mask=True, **options),
+            "backwards": k.layers.SimpleRNN(UNITS, go_backwards=True, **options),
+        }
+
+    model = layers(build, (4, FEATURES), spec((4,), "bool"), call=lambda made, x, mask: made(x, mask=mask))
+    check(model, None, masks)
 
 
 def test_mask_of_embedding_reaches_the_second_layer() -> None:
@@ -240,7 +232,8 @@ def test_stateful_stack(states: str) -> None:
         cells = [k.layers.GRUCell(3), k.layers.LSTMCell(2)]
         return k.Model(x, k.layers.RNN(cells, stateful=True, return_state=True)(y)[0])
 
-    check(build, states=states, calls=3)
+    # RNN.reset_state of Keras 3.15 fails for several cells.
+    check(build, states=states, calls=3, frameworks=TF_KERAS)
 
 
 def test_stateful_from_a_given_state() -> None:
@@ -254,18 +247,6 @@ def test_stateful_from_a_given_state() -> None:
     check(build, calls=3, frameworks=KERAS)
 
 
-def test_stateful_needs_a_batch() -> None:
-    config = keras.Sequential([keras.Input((3, FEATURES), batch_size=2), keras.layers.LSTM(UNITS, stateful=True)])
-    assert config.built
-    refused(
-        lambda k: k.Sequential([k.Input((3, FEATURES), batch_size=2), k.layers.LSTM(UNITS, stateful=True)]),
-        "batch",
-        frameworks=KERAS,
-        batch=3,
-        error=litecast.ConvertError,
-    )
-
-
 # -- cells -------------------------------------------------------------------------------------------------
 
 
@@ -277,7 +258,7 @@ def test_rnn_of_every_cell() -> None:
             "lstm": of.RNN(of.LSTMCell(UNITS, use_bias=False), return_sequences=True),
             "gru": of.RNN(of.GRUCell(UNITS, reset_after=False), return_state=True),
             "list": of.RNN([of.LSTMCell(3), of.LSTMCell(4), of.GRUCell(UNITS)], return_state=True),
-            "stacked": of.RNN(of.StackedRNNCells([of.GRUCell(3), of.SimpleRNNCell(2)]), return_sequences=True),
+            "stacked": of.RNN(of.StackedRNNCells([of.GRUCell(3), of.SimpleRNNCell(2)])),
             "one of one": of.RNN(of.StackedRNNCells([of.LSTMCell(3)])),
         }
 
@@ -288,7 +269,8 @@ def test_stacked_cells_from_given_states_under_a_mask() -> None:
     def build(k: Any) -> Any:
         x, mask = k.Input(SEQUENCE), k.Input((None,), dtype="bool")
         h, c, g = (k.Input((units,)) for units in (3, 3, 2))
-        stack = k.layers.RNN([k.layers.LSTMCell(3), k.layers.GRUCell(2)], return_sequences=True, return_state=True)
+        cells = [k.layers.LSTMCell(3), k.layers.GRUCell(2)]
+        stack = k.layers.RNN(cells, return_sequences=True, return_state=True)
         outputs = stack(x, initial_state=[[h, c], [g]] if k is keras else [[h, c], g], mask=mask)
         return k.Model([x, mask, h, c, g], outputs[0])
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
-from litecast.frontend.keras.config import parse
+from litecast.frontend.keras.config import LayerConfig, parse
 from litecast.frontend.keras.importer import Masked, keras
 from litecast.frontend.keras.layer import Layer
 from litecast.frontend.keras.layers.recurrent import CELLS
@@ -55,11 +56,11 @@ def bidirectional(
     given = {} if constants is None else {"constants": constants}
     mask = next(flatten(mask), None) if isinstance(mask, (list, tuple)) else mask
     results = []
-    for attribute, serialized, first in (
-        ("forward_layer", forward, states[:half]),
-        ("backward_layer", backward, states[half:]),
+    for prefix, serialized, first in (
+        ("forward_", forward, states[:half]),
+        ("backward_", backward, states[half:]),
     ):
-        inner = layer.child(attribute, _with_zeros(serialized))
+        inner = layer.child(f"{prefix}layer", _direction(serialized, prefix))
         result = inner(b, sequences, initial_state=first or None, mask=mask, **given)
         results.append(result if isinstance(result, list) else [result])
     (y, *after), (back, *after_back) = results
@@ -79,13 +80,13 @@ def _reversed(serialized: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**serialized, "config": {**config, "go_backwards": not config.get("go_backwards")}}
 
 
-def _with_zeros(serialized: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a layer that gives zeros where its mask is false, if it gives sequences."""
-    config = serialized["config"]
-    if parse(serialized).class_name not in TAKES_ZEROS:
-        return serialized
-    zeros = bool(config.get("return_sequences"))
-    return {**serialized, "config": {**config, "zero_output_for_mask": zeros}}
+def _direction(serialized: Mapping[str, Any], prefix: str) -> LayerConfig:
+    """Return the layer of one direction as Bidirectional makes it: renamed, and masked steps give zeros."""
+    info = parse(serialized)
+    config = dict(info.config)
+    if info.class_name in TAKES_ZEROS:
+        config["zero_output_for_mask"] = bool(config.get("return_sequences"))
+    return replace(info, name=prefix + info.name.removeprefix(prefix), config=config)
 
 
 @keras("TimeDistributed", harmless=WRAPPED)
