@@ -187,7 +187,12 @@ def test_relu() -> None:
 
 
 def test_relu_of_integers() -> None:
-    options = {"plain": {}, "max": {"max_value": 6}}
+    options = {
+        "plain": {},
+        "max 6": {"max_value": 6},
+        "max": {"max_value": 2.5},
+        "threshold": {"threshold": 1.5},
+    }
 
     def make(k: Any) -> Any:
         return {name: k.layers.ReLU(**arguments) for name, arguments in options.items()}

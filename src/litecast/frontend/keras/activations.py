@@ -15,7 +15,8 @@ from litecast.errors import UnsupportedError
 from litecast.frontend.keras.layer import Layer
 from litecast.ir.builder import Builder
 from litecast.ir.graph import Value
-from litecast.lib import activation, math, nn
+from litecast.ir.types import DType
+from litecast.lib import activation, array, math, nn
 from litecast.ops.transient import Erf
 
 __all__ = ["ACTIVATIONS", "activate", "find", "rectify"]
@@ -141,6 +142,10 @@ def rectify(
     b: Builder, x: Value, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0
 ) -> Any:
     """Return `keras.activations.relu` with all its options (keras/src/activations/activations.py, `ReLU`)."""
+    if x.dtype.is_integer and negative_slope:
+        x = array.cast(b, x, DType.FLOAT32)
+    elif x.dtype.is_integer:  # Keras casts the limits to the element type
+        threshold, max_value = int(threshold), None if max_value is None else int(max_value)
     if negative_slope and max_value is None and not threshold:
         return activation.leaky_relu(b, x, negative_slope)
     if threshold:

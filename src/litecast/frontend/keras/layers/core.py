@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from litecast.frontend.keras.activations import ACTIVATIONS
-from litecast.frontend.keras.importer import keras
+from litecast.frontend.keras.importer import Masked, keras
 from litecast.frontend.keras.layer import Layer
 from litecast.frontend.keras.layers.quantized import weight_and_bias
+from litecast.frontend.keras.network import map_leaves
 from litecast.ir.builder import Builder
 from litecast.ir.graph import Value
 from litecast.ir.types import DType
@@ -38,8 +39,9 @@ def random_fourier_features(b: Builder, inputs: Value, *, layer: Layer, output_d
 
 
 @keras("Identity", masking="pass")
-def identity(b: Builder, inputs: Any) -> Any:
-    return inputs
+def identity(b: Builder, inputs: Any, *, layer: Layer) -> Any:
+    """Return the inputs; in Keras 2 without their masks (tf_keras/src/layers/core/identity.py)."""
+    return map_leaves(Masked, inputs) if layer.is_legacy else inputs
 
 
 # -- training only -----------------------------------------------------------------------------------------
@@ -56,8 +58,13 @@ TRAINING_ONLY = {
     "SpatialDropout3D": ("rate", "noise_shape", "data_format"),
 }
 
+
+def _unchanged(b: Builder, inputs: Any) -> Any:
+    return inputs
+
+
 for _name, _keys in TRAINING_ONLY.items():
-    keras(_name, masking="pass", training_only=True, harmless=_keys)(identity)
+    keras(_name, masking="pass", training_only=True, harmless=_keys)(_unchanged)
 
 
 # -- layers of other frameworks ------------------------------------------------------------------------------
