@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from functools import reduce
 from typing import Any
 
-import numpy as np
-
 from litecast.frontend.keras.importer import Masked, keras
 from litecast.frontend.keras.layer import Layer
 from litecast.ir.builder import Builder
@@ -81,12 +79,12 @@ def _aligned(b: Builder, inputs: Sequence[Any]) -> list[Any]:
 
 
 def _common_type(dtypes: Sequence[DType]) -> DType:
-    """Return the type in which Keras computes several (FLOAT32 where one is a float)."""
+    """Return the type in which Keras computes several."""
     if len(set(dtypes)) == 1:
         return dtypes[0]
-    if any(dtype.is_float for dtype in dtypes):
-        return DType.FLOAT32
-    return DType.of(np.result_type(*(dtype.numpy for dtype in dtypes)))
+    from litecast.frontend.keras.operations.promotion import result_type  # with all operations: costs time
+
+    return result_type(*dtypes)
 
 
 # -- masks -------------------------------------------------------------------------------------------------
