@@ -231,7 +231,7 @@ CASES = {
     "through a squeeze": (
         FUSE,
         """
-        graph main(x: f32[n,1,t,3]) -> (y) {
+        graph main(x: f32[n,1,m,3]) -> (y) {
           s = Conv2D(x, const f32[4,1,3,3] rand(1), const f32[4] splat(0.0))
           r = Squeeze(s) {squeeze_dims=(1)}
           m = Mul(r, const f32[4] [1, 2, 3, 4])
@@ -240,10 +240,10 @@ CASES = {
         }
         """,
         """
-        graph main(x: f32[n,1,t,3]) -> (y) {
-          %1: f32[n,1,t,4] = Conv2D(x, const f32[4,1,3,3] #c0, const f32[4] [1.0, 2.0, 3.0, 5.0])
+        graph main(x: f32[n,1,m,3]) -> (y) {
+          %1: f32[n,1,m,4] = Conv2D(x, const f32[4,1,3,3] #c0, const f32[4] [1.0, 2.0, 3.0, 5.0])
             {fused_activation_function=RELU}
-          y: f32[n,t,4] = Squeeze(%1) {squeeze_dims=(1)}
+          y: f32[n,m,4] = Squeeze(%1) {squeeze_dims=(1)}
         }
         """,
     ),

@@ -65,8 +65,11 @@ def batch_normalization(
     virtual_batch_size: int | None = None,
 ) -> Value:
     x = _as_float(b, inputs)
+    virtual = virtual_batch_size is not None
+    if virtual and isinstance(axis, (list, tuple)):  # counted with the axis that was added
+        axis = [item - 1 for item in axis]
     axes = sorted(_axes(layer, axis, x.rank))
-    shape = _parameter_shape(x, axes, virtual_batch_size is not None)
+    shape = _parameter_shape(x, axes, virtual)
 
     def vector(name: str, trainable: bool) -> Value:
         return _broadcast(b, x, axes, layer.weight(b, name, shape, trainable=trainable))
@@ -125,11 +128,12 @@ def layer_normalization(
 ) -> Value:
     """Normalise along axes; with `rms_scaling` the mean is not taken off, but variance still is about it.
 
-    Keras 2 has the variables in the order of `axis`, Keras 3 in that of the dimensions.
+    The variables have their dimensions in the order of `axis` as it is saved, which versions sort differently
+    or not at all; they are reshaped and not transposed.
     """
     x = _as_float(b, inputs)
     axes = _axes(layer, axis, x.rank)
-    shape = [x.shape[item] for item in (axes if layer.is_legacy else sorted(axes))]
+    shape = [x.shape[item] for item in axes]
     gamma = layer.weight(b, "gamma", shape) if scale or rms_scaling else None
     beta = layer.weight(b, "beta", shape) if center and not rms_scaling else None
     if rms_scaling:
