@@ -71,7 +71,7 @@ class Hdf5:
         return next(iter(self.all_attributes([group]).values()))
 
     def all_attributes(self, groups: Iterable[str]) -> dict[str, dict[str, Any]]:
-        """Return the attributes of several groups."""
+        """Return the attributes of several groups, those of types that Keras does not write left out."""
         import h5py
 
         found = {}
@@ -79,7 +79,11 @@ class Hdf5:
             for group in groups:
                 item = h5py.h5o.open(file.id, self._names[group] if group else b"/")
                 attributes = h5py.Group(item).attrs
-                found[group] = {key: _text(attributes[key]) for key in attributes}
+                found[group] = {
+                    key: _text(attributes[key])
+                    for key in attributes
+                    if _is_simple(attributes.get_id(key).get_type())
+                }
         return found
 
     def datasets(self, names: Iterable[str]) -> dict[str, Stored]:
@@ -115,6 +119,8 @@ class Hdf5:
         h5py.h5o.visit(file.id, note)
 
     def _describe(self, item: Any, name: str, displaced: bool) -> Stored:
+        if not _is_simple(item.get_type()):
+            raise FormatError(self.url, f"{name} is of a type that Keras has no variables of")
         shape, dtype, offset = item.shape, item.dtype, item.get_offset()
         size = math.prod(shape) * dtype.itemsize
         self._check_size(item, name, size)
@@ -189,6 +195,14 @@ class Window:
         piece = bytes(self._data[self._position : self._position + size])
         self._position += len(piece)
         return piece
+
+
+def _is_simple(kind: Any) -> bool:
+    """Whether a type is text, a number, or opaque: broken files have others, on which the library crashes."""
+    import h5py
+
+    simple = (h5py.h5t.STRING, h5py.h5t.INTEGER, h5py.h5t.FLOAT, h5py.h5t.ENUM, h5py.h5t.OPAQUE)
+    return kind.get_class() in simple
 
 
 def _text(value: Any) -> Any:
