@@ -40,7 +40,7 @@ def clahe(b: Builder, x: Value, grid: tuple[int, int], clip_limit: float) -> Val
 
 
 def _places(b: Builder, pixels: Value, rows: Array, columns: Array, grid: tuple[int, int]) -> Value:
-    """Return the place of each pixel's level in a table [n, *grid, c, LEVELS], by the tiles of rows and columns."""
+    """Return where each pixel's level is in a table [n, *grid, c, LEVELS], by the tile of its row and column."""
     channels = int(str(pixels.shape[3]))
     tiles = rows[:, None, None] * grid[1] + columns[None, :, None]
     base = (tiles * channels + np.arange(channels)) * LEVELS

@@ -19,7 +19,8 @@ CONVERTING = (
 """Keras 3 converts images to the layer's element type in these, also where nothing else is done."""
 PLAIN = (
     "Equalization", "MixUp", "RandomBrightness", "RandomColorDegeneration", "RandomColorJitter",
-    "RandomContrast", "RandomGrayscale", "RandomHue", "RandomInvert", "RandomPosterization", "RandomSaturation",
+    "RandomContrast", "RandomGrayscale", "RandomHue", "RandomInvert", "RandomPosterization",
+    "RandomSaturation",
 )  # fmt: skip
 """Keras 3 gives what it gets in these."""
 MASKS_TOO = frozenset({"CutMix", "RandomFlip"})
@@ -47,10 +48,8 @@ def max_num_bounding_boxes(b: Builder, data: Any, *, layer: Layer, **_config: An
     return transform(layer, data, lambda x: x)
 
 
-@keras("RandomCrop", harmless=("bounding_box_format",))
-def random_crop(
-    b: Builder, data: Any, *, layer: Layer, height: int, width: int, data_format: str | None = None
-) -> Any:
+@keras("RandomCrop", harmless=("bounding_box_format", "data_format"))
+def random_crop(b: Builder, data: Any, *, layer: Layer, height: int, width: int) -> Any:
     """tf_keras resizes the largest part of the wanted aspect ratio, Keras 3 leaves images as they are."""
     size = (height, width)
     if layer.is_legacy:
@@ -65,9 +64,9 @@ def random_crop(
     )
 
     def masks(x: Value) -> Value:
-        def resized(x: Value) -> Value:
-            return aspect.smart_resize(b, x, size, "nearest", exact=True)
-
-        return in_batches(b, array.cast(b, x, layer.dtype), data_format, resized)
+        raise layer.unsupported(
+            "it is called with segmentation masks, which Keras crops though it leaves the images as they are",
+            "leave the masks out",
+        )
 
     return transform(layer, data, lambda x: x, masks)

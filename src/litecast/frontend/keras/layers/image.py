@@ -109,15 +109,13 @@ def center_crop(
 ) -> Any:
     """The middle of images; what is smaller is resized: its largest part of that aspect ratio."""
 
-    def cropped(method: str) -> Image:
-        def compute(x: Value) -> Value:
-            return aspect.center_crop(b, x, (height, width), method, exact=not layer.is_legacy)
+    def cropped(x: Value) -> Value:
+        return aspect.center_crop(b, x, (height, width), "bilinear", exact=not layer.is_legacy)
 
-        return lambda x: in_batches(b, x, data_format, compute)
+    def images(x: Value) -> Value:
+        return in_batches(b, array.cast(b, x, layer.dtype), data_format, cropped)
 
-    return transform(
-        layer, data, lambda x: cropped("bilinear")(array.cast(b, x, layer.dtype)), cropped("nearest")
-    )
+    return transform(layer, data, images, images)
 
 
 # -- contrast --------------------------------------------------------------------------------------------
@@ -148,8 +146,8 @@ def auto_contrast(
         spread = b(Add(), b(Mul(), scaled, scale), b(Mul(), b(Neg(), least), scale))
         clipped = b(Minimum(), b(Maximum(), spread, 0.0), 255.0)
         constant = b(Equal(), least, most)
-        result: Value = math.select(b, constant, original, _moved(b, clipped, BYTE, (low, high)))
-        result = array.cast(b, result, layer.dtype)
+        kept = math.select(b, constant, original, _moved(b, clipped, BYTE, (low, high)))
+        result: Value = array.cast(b, kept, layer.dtype)
         return result
 
     return transform(layer, data, lambda x: in_batches(b, x, None, stretched))

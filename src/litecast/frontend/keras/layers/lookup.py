@@ -21,8 +21,8 @@ from litecast.ir.types import DType
 from litecast.lib import array, math, search
 from litecast.ops import Add, Equal, FloorMod, Less, Maximum, Minimum, Mul
 
-HARMLESS = ("vocabulary_size", "has_input_vocabulary", "has_static_table", "vocabulary_dtype", "encoding")
-"""Sizes, flags of adapting, and names of what the class says: INT64 or UTF-8."""
+HARMLESS = ("has_input_vocabulary", "has_static_table", "vocabulary_dtype", "encoding")
+"""Flags of adapting, and names of what the class says: INT64 or UTF-8."""
 FILE = "vocabulary.txt"
 """What a `.keras` archive keeps the vocabulary of an adapted layer in."""
 UNKNOWN = "[UNK]"
@@ -76,10 +76,12 @@ def read_vocabulary(
     mask_token: Any,
     oov_token: Any,
     num_oov_indices: int,
+    size: int | None,
 ) -> Vocabulary:
     """Return the vocabulary of a layer: `given` in its config, or the file that adapting left in the archive.
 
-    Raises UnsupportedError where the model does not hold it.
+    `size` is how many ids there were, from which a last token "" is known that the file does not show. Raises
+    UnsupportedError where the model does not hold the vocabulary.
     """
     if isinstance(given, str):
         raise layer.unsupported(
@@ -91,6 +93,8 @@ def read_vocabulary(
     known = Vocabulary([], mask_token, oov_token, start, num_oov_indices, True)
     found = terms[: known.start] == known.special
     tokens = terms[known.start :] if found else terms
+    if given is None and kind is str and size == known.start + len(tokens) + 1:
+        tokens.append("")
     return Vocabulary(tokens, mask_token, oov_token, start, num_oov_indices, found)
 
 
@@ -136,11 +140,14 @@ def integer_lookup(
     pad_to_max_tokens: bool = False,
     oov_method: str = "floormod",
     salt: Any = None,
+    vocabulary_size: int | None = None,
 ) -> Value:
     """Integers to ids, or back."""
     refuse_sparse(layer, sparse)
     mode = MODE_NAMES.get(output_mode, output_mode)
-    known = read_vocabulary(layer, int, vocabulary, mode, mask_token, oov_token, num_oov_indices)
+    known = read_vocabulary(
+        layer, int, vocabulary, mode, mask_token, oov_token, num_oov_indices, vocabulary_size
+    )
     x = array.cast(b, inputs, DType.INT64)
     if invert:
         keys = [*range(known.start, known.size), *([] if mask_token is None else [0])]
@@ -175,11 +182,14 @@ def string_lookup(
     pad_to_max_tokens: bool = False,
     oov_method: str = "floormod",
     salt: Any = None,
+    vocabulary_size: int | None = None,
 ) -> Value:
     """Strings to ids by a hash table, or ids to strings by a gather."""
     refuse_sparse(layer, sparse)
     mode = MODE_NAMES.get(output_mode, output_mode)
-    known = read_vocabulary(layer, str, vocabulary, mode, mask_token, oov_token, num_oov_indices)
+    known = read_vocabulary(
+        layer, str, vocabulary, mode, mask_token, oov_token, num_oov_indices, vocabulary_size
+    )
     if invert:
         return _strings(b, inputs, known)
     if num_oov_indices > 1:

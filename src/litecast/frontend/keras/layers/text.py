@@ -36,6 +36,7 @@ def text_vectorization(
     idf_weights: Any = None,
     sparse: bool = False,
     ragged: bool = False,
+    vocabulary_size: int | None = None,
 ) -> Value:
     """The ids of strings that are tokens already: only without standardizing, splitting and n-grams."""
     steps = {"standardize": standardize, "split": split, "ngrams": ngrams}
@@ -58,6 +59,7 @@ def text_vectorization(
         output_mode=output_mode,
         pad_to_max_tokens=pad_to_max_tokens,
         sparse=sparse,
+        vocabulary_size=vocabulary_size,
     )
     if output_mode == "int" and output_sequence_length is not None:
         return pad_or_cut(b, ids, output_sequence_length)
