@@ -388,13 +388,21 @@ def moments(b: Builder, x: Value, axes: Sequence[int]) -> tuple[Value, Value]:
     return b(Mean(keep_dims=False), x, over), variance
 
 
-def standardize(b: Builder, x: Value, axes: Sequence[int], epsilon: float) -> Value:
-    """Return (x - mean) / sqrt(variance + epsilon), of mean and variance along axes."""
+def standardize(
+    b: Builder, x: Value, axes: Sequence[int], epsilon: float, scale: Value | None = None
+) -> Value:
+    """Return (x - mean) / sqrt(variance + epsilon) [* scale], of mean and variance along axes.
+
+    Give a scale that is small beside x when multiplied with the variance; else multiply by it afterwards.
+    """
 
     def compute(x: Value) -> Value:
         centred = math.apply(b, Sub(), x, reduce.mean(b, x, axes, True))
         variance = reduce.mean(b, b(Square(), centred), axes, True)
-        result: Value = math.apply(b, Mul(), centred, b(Rsqrt(), b(Add(), variance, epsilon)))
+        factor = b(Rsqrt(), b(Add(), variance, epsilon))
+        if scale is not None:
+            factor = math.apply(b, Mul(), factor, scale)
+        result: Value = math.apply(b, Mul(), centred, factor)
         return result
 
     return in_float32(b, compute, x)

@@ -127,7 +127,7 @@ def _along(x: Value, axis: int, size: int) -> tuple[list[int], list[int]]:
 def _pairs(axes: Sequence[int], rank: int) -> Iterator[tuple[int, ...]]:
     """Yield the axes from the last to the first, two at a time where they are neighbours."""
     rest = list(axes)
-    if rest == [1] and rank == 4:
+    if rest in ([1], [2]) and rank == 4:
         yield (1, 2)
         return
     while rest:

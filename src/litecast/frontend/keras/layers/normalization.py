@@ -188,7 +188,13 @@ def group_normalization(
     parts = [(before, True), (count, False), (channels // count * after, True)]
     kept = [(x.shape[0], False), *(part for part in parts if part[0] != 1)]
     over = [position for position, (_, counted) in enumerate(kept) if counted]
-    normal = nn.standardize(b, array.reshape(b, x, [dim for dim, _ in kept]), over, epsilon)
+    factors = None
+    if gamma is not None and after == 1 and before != 1:
+        factors, gamma = (
+            array.reshape(b, gamma, [dim for dim in (count, channels // count) if dim != 1]),
+            None,
+        )
+    normal = nn.standardize(b, array.reshape(b, x, [dim for dim, _ in kept]), over, epsilon, factors)
     return _scaled(b, array.reshape(b, normal, x.shape), [channel_axis], gamma, beta)
 
 
