@@ -41,8 +41,14 @@ class LayerConfig:
 
     @property
     def is_operation(self) -> bool:
-        """Whether this is a call of a `keras.ops` function, not a layer."""
-        return ".ops" in f".{self.module}"
+        """Whether this is a call of a `keras.ops` function, not a layer.
+
+        HDF5 files of Keras 3 leave modules out; but every layer that is called says whether it is trainable.
+        """
+        if self.module:
+            return ".ops" in f".{self.module}"
+        modern = any(isinstance(node, Mapping) for node in self.nodes)
+        return modern and "trainable" not in self.config and not self.is_network
 
     @property
     def is_network(self) -> bool:
