@@ -1,8 +1,9 @@
-"""The operations of `keras.ops`: what a functional model calls on symbolic tensors, by class name of its node."""
+"""The operations of `keras.ops`: what functional models call on symbolic tensors, by class of node."""
 
 from __future__ import annotations
 
 from litecast.frontend.keras.operations import (
+    casting,
     creation,
     elementwise,
     indexing,
@@ -12,4 +13,4 @@ from litecast.frontend.keras.operations import (
     refused,
 )
 
-__all__ = ["creation", "elementwise", "indexing", "movement", "products", "reductions", "refused"]
+__all__ = ["casting", "creation", "elementwise", "indexing", "movement", "products", "reductions", "refused"]

@@ -1,4 +1,4 @@
-"""`keras.ops` that make tensors: filled ones, ranges, evenly spaced points; and quantiles, which pick points."""
+"""`keras.ops` that make tensors: filled ones, ranges, evenly spaced points; and quantiles."""
 
 from __future__ import annotations
 
@@ -217,9 +217,19 @@ def _placed(b: Builder, result: Any, x: Any, q: Any, axis: Any, keepdims: bool) 
 
 @operations("Quantile")
 def quantile(
-    b: Builder, x: Any, q: Any, *, axis: Any = None, method: str = "linear", keepdims: bool = False
+    b: Builder,
+    x: Any,
+    q: Any,
+    *,
+    layer: Any,
+    axis: Any = None,
+    method: str = "linear",
+    keepdims: bool = False,
 ) -> Any:
-    return quantiles(b, x, q, axis, method, keepdims)
+    """Keras 3.15 leaves `method` out when the node runs (ops/numpy.py Quantile.call)."""
+    if method != "linear":
+        layer.note(f"method {method!r} is ignored, as Keras 3 ignores it in saved models")
+    return quantiles(b, x, q, axis, "linear", keepdims)
 
 
 def _hundredth(q: Any) -> Any:
@@ -329,8 +339,8 @@ _BESSEL_TAIL = (
     0.39894228, 0.01328592, 0.00225319, -0.00157565, 0.00916281, -0.02057706, 0.02635537, -0.01647633,
     0.00392377,
 )  # fmt: skip
-"""I0 of the first kind: polynomials of (x / 3.75)**2 up to 3.75, beyond it of 3.75 / x times exp(x) / sqrt(x),
-within 2e-7 relative (Abramowitz and Stegun 9.8.1, 9.8.2).
+"""I0 of the first kind: polynomials of (x / 3.75)**2 up to 3.75, beyond it of 3.75 / x times
+exp(x) / sqrt(x), within 2e-7 relative (Abramowitz and Stegun 9.8.1, 9.8.2).
 """
 
 

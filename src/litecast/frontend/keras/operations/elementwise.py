@@ -12,20 +12,19 @@ import numpy as np
 
 from litecast import ops
 from litecast.frontend.keras.importer import operations
+from litecast.frontend.keras.operations.casting import limits_of
 from litecast.frontend.keras.operations.promotion import (
     BOOL,
     F32,
     F64,
     I32,
     I64,
-    dtype_named,
     floating,
     promoted,
     tensor,
 )
 from litecast.ir.builder import Builder
 from litecast.ir.op import Op
-from litecast.ir.types import DType
 from litecast.lib import array, math, nn, special
 from litecast.lib import complex as complexes
 
@@ -92,12 +91,15 @@ SAME: dict[str, Macro] = {
 
 
 def in_floats(macro: Macro, double: bool = False) -> Macro:
-    """Return the macro with its operand converted to floats first (`double`: 64-bit integers to float64)."""
+    """Return the macro with its operand converted to floats first.
+
+    Where `double`, 64-bit integers give float64, which is computed in float32: no kernel takes it.
+    """
 
     def compute(b: Builder, x: Any) -> Any:
         value = tensor(b, x)
-        dtype = F64 if double and value.dtype is I64 else floating(value.dtype)
-        return macro(b, array.cast(b, value, dtype))
+        result = macro(b, array.cast(b, value, floating(value.dtype)))
+        return array.cast(b, result, F64) if double and value.dtype is I64 else result
 
     return compute
 
@@ -323,30 +325,34 @@ def logical_not(b: Builder, x: Any) -> Any:
     return math.apply(b, ops.LogicalNot(), tensor(b, x, BOOL))
 
 
-def _as_double(b: Builder, *xs: Any) -> list[Any]:
-    """Integers in float32, 64-bit ones in float64."""
-    values = promoted(b, *xs, weak=False)
-    dtype = values[0].dtype
-    wanted = F64 if dtype is I64 else F32 if dtype.is_integer or dtype is BOOL else dtype
-    return [array.cast(b, value, wanted) for value in values]
+def _doubled(macro: Macro) -> Macro:
+    """Integers in float32; 64-bit ones give float64, which is computed in float32 too."""
+
+    def compute(b: Builder, x1: Any, x2: Any) -> Any:
+        left, right = promoted(b, x1, x2, weak=False)
+        result = macro(b, *(array.cast(b, x, floating(left.dtype)) for x in (left, right)))
+        return array.cast(b, result, F64) if left.dtype is I64 else result
+
+    return compute
 
 
-@operations("Hypot")
-def hypot(b: Builder, x1: Any, x2: Any) -> Any:
+def _hypot(b: Builder, x1: Any, x2: Any) -> Any:
     """Scaled by the larger operand, so that squares do not overflow; infinite where an operand is."""
-    left, right = (math.absolute(b, x) for x in _as_double(b, x1, x2))
+    left, right = math.absolute(b, x1), math.absolute(b, x2)
     high, low = math.apply(b, ops.Maximum(), left, right), math.apply(b, ops.Minimum(), left, right)
     ratio = math.where_zero(b, high, math.apply(b, ops.Div(), low, high))
     root = math.apply(b, ops.Sqrt(), math.apply(b, ops.Add(), math.square(b, ratio), 1))
-    infinite = math.apply(b, ops.Equal(), high, np.inf)
-    return math.select(b, infinite, high, math.apply(b, ops.Mul(), high, root))
+    infinite = math.apply(b, ops.LogicalOr(), *(math.apply(b, ops.Equal(), x, np.inf) for x in (left, right)))
+    return math.select(b, infinite, np.inf, math.apply(b, ops.Mul(), high, root))
 
 
-@operations("Heaviside")
-def heaviside(b: Builder, x1: Any, x2: Any) -> Any:
-    x, at_zero = _as_double(b, x1, x2)
-    positive = math.select(b, math.apply(b, ops.Greater(), x, 0), 1, at_zero)
-    return math.select(b, math.apply(b, ops.Less(), x, 0), 0, positive)
+def _heaviside(b: Builder, x1: Any, x2: Any) -> Any:
+    positive = math.select(b, math.apply(b, ops.Greater(), x1, 0), 1, x2)
+    return math.select(b, math.apply(b, ops.Less(), x1, 0), 0, positive)
+
+
+operations("Hypot")(_doubled(_hypot))
+operations("Heaviside")(_doubled(_heaviside))
 
 
 @operations("Ldexp")
@@ -365,70 +371,6 @@ def clip(b: Builder, x: Any, *, x_min: Any, x_max: Any) -> Any:
     value = array.cast(b, x, I32) if x.dtype is BOOL else x
     low, high = (tensor(b, bound, value.dtype) for bound in (x_min, x_max))
     return math.apply(b, ops.Maximum(), math.apply(b, ops.Minimum(), value, high), low)
-
-
-# -- casts -----------------------------------------------------------------------------------------------
-
-
-@operations("Cast")
-def cast(b: Builder, x: Any, *, dtype: Any) -> Any:
-    return tensor(b, x, dtype_named(dtype))
-
-
-@operations("ConvertToTensor", "Array")
-def convert_to_tensor(
-    b: Builder, x: Any, *, dtype: Any = None, sparse: Any = None, ragged: Any = None
-) -> Any:
-    if sparse or ragged:
-        raise array.unsupported("ConvertToTensor", "sparse and ragged tensors", "use dense tensors")
-    value = tensor(b, x)
-    return value if dtype is None else array.cast(b, value, dtype_named(dtype))
-
-
-@operations("SaturateCast")
-def saturate_cast(b: Builder, x: Any, *, dtype: Any) -> Any:
-    """Clip to the range of the new type first, where the old one exceeds it (keras/src/ops/core.py)."""
-    value, wanted = tensor(b, x), dtype_named(dtype)
-    if value.dtype is BOOL or wanted is BOOL:
-        return array.cast(b, value, wanted)
-    low, high = _limits(wanted)
-    own_low, own_high = _limits(value.dtype)
-    bounds = [max(low, own_low), min(high, own_high)]
-    if wanted.is_integer and value.dtype.is_float:  # the bounds must be exact in the float type
-        kind = value.dtype.numpy.type
-        bounds = [float(kind(bound)) for bound in bounds]
-        if bounds[1] > high:
-            bounds[1] = float(np.nextafter(kind(high), kind(0)))
-    if low > own_low:
-        value = math.apply(b, ops.Maximum(), value, bounds[0])
-    if high < own_high:
-        value = math.apply(b, ops.Minimum(), value, bounds[1])
-    return array.cast(b, value, wanted)
-
-
-def _limits(dtype: DType) -> tuple[Any, Any]:
-    import ml_dtypes
-
-    if dtype.is_integer:
-        information = np.iinfo(dtype.numpy)
-        return int(information.min), int(information.max)
-    limits = ml_dtypes.finfo(dtype.numpy)
-    return float(limits.min), float(limits.max)
-
-
-@operations("View")
-def view(b: Builder, x: Any, *, dtype: Any = None) -> Any:
-    """Reinterpret the bits; the last axis grows or shrinks with the size of an element."""
-    wanted = dtype_named(dtype, x.dtype)
-    if wanted is x.dtype:
-        return x
-    if wanted.bits == x.dtype.bits:
-        return b(ops.Bitcast(wanted), x)
-    lead, last = x.shape[:-1], x.shape[-1]
-    if wanted.bits < x.dtype.bits:
-        return array.reshape(b, b(ops.Bitcast(wanted), x), (*lead, last * (x.dtype.bits // wanted.bits)))
-    ratio = wanted.bits // x.dtype.bits
-    return b(ops.Bitcast(wanted), array.reshape(b, x, (*lead, last // ratio, ratio)))
 
 
 # -- NaN and infinity ------------------------------------------------------------------------------------
@@ -467,7 +409,7 @@ def is_real(b: Builder, x: Any) -> Any:
 def nan_to_num(b: Builder, x: Any, *, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
     if not x.dtype.is_float:
         return x
-    low, high = _limits(x.dtype)
+    low, high = limits_of(x.dtype)
     result = math.select(b, math.is_nan(b, x), nan, x)
     for infinity, number in (
         (np.inf, high if posinf is None else posinf),

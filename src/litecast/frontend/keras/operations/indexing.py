@@ -34,14 +34,16 @@ from litecast.lib.index import Masks
 
 
 def get_item(b: Builder, x: Any, key: Any) -> Any:
-    """Return x[key]: numbers, slices, an ellipsis, None (a new axis) and scalar tensors, as TensorFlow has it."""
+    """Return x[key]: numbers, slices, an ellipsis, None (a new axis) and scalar tensors."""
     keys = list(key) if isinstance(key, (list, tuple)) else [key]
     begin: list[Any] = []
     end: list[Any] = []
     strides: list[int] = []
     bits = dict.fromkeys(("begin", "end", "ellipsis", "new_axis", "shrink_axis"), 0)
     for place, item in enumerate(keys):
-        first, last, step = 0, 0, 1
+        first: Any = 0
+        last: Any = 0
+        step: Any = 1
         if item is Ellipsis:
             bits["ellipsis"] |= 1 << place
         elif item is None:
@@ -58,8 +60,8 @@ def get_item(b: Builder, x: Any, key: Any) -> Any:
         begin.append(0 if first is None else first)
         end.append(0 if last is None else last)
         strides.append(int(step))
-    edges = [array.vector(b, [_index(b, item) for item in part]) for part in (begin, end)]
-    return index.strided_slice(b, x, *edges, np.asarray(strides, np.int32), Masks(**bits))
+    first_edge, last_edge = (array.vector(b, [_index(b, item) for item in part]) for part in (begin, end))
+    return index.strided_slice(b, x, first_edge, last_edge, np.asarray(strides, np.int32), Masks(**bits))
 
 
 def _index(b: Builder, item: Any) -> Any:
@@ -265,38 +267,6 @@ def bincount(b: Builder, x: Any, *, weights: Any = None, minlength: Any = 0, spa
     if value.rank > 2:
         raise array.unsupported("Bincount", f"values of rank {value.rank}", "use rank 1 or 2")
     return array.cast(b, reduce.bincount(b, value, count, amounts, amounts.dtype, False), dtype)
-
-
-@operations("Histogram")
-def histogram(b: Builder, x: Any, *, bins: int = 10, range: Any = None) -> tuple[Any, Any]:  # noqa: A002
-    """Equal bins between the extremes (or `range`, beyond which nothing counts); the last has both its edges."""
-    value = tensor(b, x)
-    flat = array.flatten(b, value)
-    if range is None:
-        low, high = reduce.minimum(b, flat, [0]), reduce.maximum(b, flat, [0])
-    else:
-        low, high = (tensor(b, edge, value.dtype) for edge in range)
-    edges = _edges(b, low, high, int(bins))
-    inner = array.slice(b, edges, [1], [int(bins) - 1])
-    row, wanted = array.expand_dims(b, inner, 0), array.expand_dims(b, flat, 0)
-    places = array.flatten(b, index.search_sorted(b, row, wanted, I32, True))
-    inside = math.apply(
-        b,
-        ops.LogicalAnd(),
-        math.apply(b, ops.GreaterEqual(), flat, low),
-        math.apply(b, ops.LessEqual(), flat, high),
-    )
-    counts = scatter.scatter_nd(
-        b, array.expand_dims(b, places, 1), array.cast(b, inside, value.dtype), [int(bins)]
-    )
-    return counts, edges
-
-
-def _edges(b: Builder, low: Any, high: Any, bins: int) -> Any:
-    step = math.apply(b, ops.Div(), math.apply(b, ops.Sub(), high, low), bins)
-    steps = b.const(np.arange(bins).astype(low.dtype.numpy))
-    points = math.apply(b, ops.Add(), low, math.apply(b, ops.Mul(), step, steps))
-    return array.concat(b, [points, array.reshape(b, high, (1,))], 0)
 
 
 @operations("Unique")

@@ -11,7 +11,6 @@ import numpy as np
 from litecast import ops
 from litecast.frontend.keras.importer import operations
 from litecast.frontend.keras.operations.promotion import (
-    DType,
     axes_of,
     dynamic,
     is_tensor,
@@ -21,7 +20,7 @@ from litecast.frontend.keras.operations.promotion import (
 )
 from litecast.ir.builder import Builder
 from litecast.ir.graph import Value
-from litecast.ir.types import Dim, product
+from litecast.ir.types import Dim, DType, product
 from litecast.lib import array, math
 from litecast.ops.enums import MirrorPadMode
 
@@ -290,7 +289,7 @@ def tiled(b: Builder, x: Any, repeats: Sequence[Any]) -> Any:
     if all(not is_tensor(count) and count == 1 for count in counts):
         return x
     multiples = array.vector(b, [count if is_tensor(count) else int(count) for count in counts])
-    return array.moved(b, ops.Tile, x, lambda y: b(ops.Tile(), y, multiples))
+    return b(ops.Tile(), x, multiples)
 
 
 @operations("Tile")
@@ -373,13 +372,7 @@ def slice_(b: Builder, inputs: Any, start_indices: Any, *, shape: Any) -> Any:
 def slice_update(b: Builder, inputs: Any, start_indices: Any, updates: Any) -> Any:
     start = dims_of(b, start_indices)
     places = array.cast(b, start, DType.INT32) if isinstance(start, Value) else array.vector(b, start)
-    part = tensor(b, updates, inputs.dtype)
-    return array.moved(
-        b,
-        ops.DynamicUpdateSlice,
-        inputs,
-        lambda x: b(ops.DynamicUpdateSlice(), x, array.cast(b, part, x.dtype), places),
-    )
+    return b(ops.DynamicUpdateSlice(), inputs, tensor(b, updates, inputs.dtype), places)
 
 
 # -- einops ----------------------------------------------------------------------------------------------

@@ -181,7 +181,7 @@ def correlate(b: Builder, x1: Any, x2: Any, *, mode: str = "valid") -> Any:
 
 
 @operations("Vander")
-def vander(b: Builder, x: Any, *, N: Any = None, increasing: bool = False) -> Any:  # noqa: N803
+def vander(b: Builder, x: Any, *, N: Any = None, increasing: bool = False) -> Any:
     """Powers of x in rows, computed in floats; falling unless `increasing`."""
     value = tensor(b, x)
     count = value.shape[0] if N is None else int(N)
@@ -260,7 +260,7 @@ def norm_of(b: Builder, x: Any, order: Any, axis: Any, keepdims: bool) -> Any:
 
 
 @operations("Norm")
-def norm(b: Builder, x: Any, *, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:  # noqa: A002
+def norm(b: Builder, x: Any, *, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
     return norm_of(b, x, ord, axis, keepdims)
 
 

@@ -1,7 +1,7 @@
 """Operands of `keras.ops`: tensors from Python numbers, and the element types that Keras promotes them to.
 
-The rules are Keras's own lattice (keras/src/backend/common/dtypes.py) with its TensorFlow backend's exceptions
-(64-bit integers stay); `int` and `float` stand for Python numbers, whose type gives way to a tensor's.
+The rules are Keras's own lattice (keras/src/backend/common/dtypes.py) with the exceptions of its TensorFlow
+backend (64-bit integers stay); `int` and `float` are Python numbers, whose type gives way to that of tensors.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def _bounds(kind: Kind) -> frozenset[Kind]:
 
 
 def result_type(*kinds: Kind) -> DType:
-    """Return the element type that Keras computes operands of these kinds in; InferenceError where none is."""
+    """Return the element type in which Keras computes operands of these kinds; or raise InferenceError."""
     distinct = set(kinds)
     wrong = distinct - _ABOVE.keys()
     if wrong:
@@ -180,4 +180,4 @@ def dynamic(op: str, what: str) -> Exception:
 
 def channels_first(data_format: Any) -> bool:
     """Whether a `data_format` argument says channels_first (None: channels_last, Keras's default)."""
-    return data_format == "channels_first"
+    return bool(data_format == "channels_first")

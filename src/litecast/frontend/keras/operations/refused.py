@@ -26,6 +26,7 @@ REFUSED: dict[str, tuple[str, str]] = {
     "CTCLoss": ("it is a loss, whose recursion needs a loop per label", "end the model at its logits"),
     "ElasticTransform": ("it draws random displacements", "leave augmentation out of the model"),
     "Gammainc": ("LiteRT has no incomplete gamma function", "compute it outside of the model"),
+    "Histogram": ("Keras 3 itself cannot run this node", "use keras.ops.bincount on bucketized values"),
     "Nextafter": ("Keras computes it in float64, which LiteRT does not", "compute it outside of the model"),
     "PerspectiveTransform": (MATRICES, "compute the transform outside and use affine_transform"),
 }  # fmt: skip
