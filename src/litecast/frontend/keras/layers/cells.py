@@ -113,21 +113,14 @@ def gru_cell(
         if after:
             bias, recurrent_bias = array.unpack(b, bias, 0)
     (h,) = _first(b, states, inputs, units)
-    sizes = (2 * units, units)
-    x_gates, x_new = array.split(b, _dense(b, inputs, kernel, bias), sizes, -1)
-
-    def gates(total: Value) -> tuple[Value, Value]:
-        z, r = array.split(b, b(Add(), x_gates, total), 2, -1)
-        return layer.activate(b, recurrent_activation, z), layer.activate(b, recurrent_activation, r)
-
+    x_z, x_r, x_new = array.split(b, _dense(b, inputs, kernel, bias), 3, -1)
     if after:
-        h_gates, h_new = array.split(b, _dense(b, h, recurrent, recurrent_bias), sizes, -1)
-        z, r = gates(h_gates)
-        h_new = b(Mul(), r, h_new)
+        h_z, h_r, h_new = array.split(b, _dense(b, h, recurrent, recurrent_bias), 3, -1)
     else:
-        for_gates, for_new = array.split(b, recurrent, sizes, -1)
-        z, r = gates(linalg.matmul(b, h, for_gates))
-        h_new = linalg.matmul(b, b(Mul(), r, h), for_new)
+        for_gates, for_new = array.split(b, recurrent, (2 * units, units), -1)
+        h_z, h_r = array.split(b, linalg.matmul(b, h, for_gates), 2, -1)
+    z, r = (layer.activate(b, recurrent_activation, b(Add(), *gate)) for gate in ((x_z, h_z), (x_r, h_r)))
+    h_new = b(Mul(), r, h_new) if after else linalg.matmul(b, b(Mul(), r, h), for_new)
     new = layer.activate(b, activation, b(Add(), x_new, h_new))
     output = b(Add(), new, b(Mul(), z, b(Sub(), h, new)))
     return output, [output]

@@ -39,6 +39,12 @@ CELLS = {
 }
 """Layers that make their cell themselves, from their own config."""
 
+CUDNN: dict[str, tuple[str, int, dict[str, Any]]] = {
+    "CuDNNGRU": ("GRUCell", 3, {"reset_after": True}),
+    "CuDNNLSTM": ("LSTMCell", 4, {}),
+}
+"""Their cells, and into how many parts their kernels fall."""
+
 
 def _as_it_is(b: Builder, x: Value) -> Value:
     return x
@@ -104,8 +110,8 @@ def cudnn(
 ) -> Any:
     # tf_keras/src/layers/rnn/base_cudnn_rnn.py: tanh, sigmoid and biases; the layer itself has the variables.
     options = Options(return_sequences, return_state, go_backwards, stateful, time_major=time_major)
-    gates = {"CuDNNGRU": 3, "CuDNNLSTM": 4}[layer.class_name]
-    config = LayerConfig(CELLS[layer.class_name.removeprefix("CuDNN")], "cell", {"units": units})
+    kind, gates, more = CUDNN[layer.class_name]
+    config = LayerConfig(kind, "cell", {"units": units, **more})
     raw = [layer.stored(key) for key in ("0", "1", "2")]
     converted = np.shape(raw[2]) != (2 * gates * units,)  # legacy files are converted when they are read
     group = layer.group if converted else _FromCudnn(layer.path, raw)
