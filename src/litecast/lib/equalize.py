@@ -40,7 +40,7 @@ def clahe(b: Builder, x: Value, grid: tuple[int, int], clip_limit: float) -> Val
 
 
 def _places(b: Builder, pixels: Value, rows: Array, columns: Array, grid: tuple[int, int]) -> Value:
-    """Return where each pixel's level is in a table [n, *grid, c, LEVELS], by the tile of its row and column."""
+    """Return where each pixel's level is in a table [n, *grid, c, LEVELS], by its row's and column's tile."""
     channels = int(str(pixels.shape[3]))
     tiles = rows[:, None, None] * grid[1] + columns[None, :, None]
     base = (tiles * channels + np.arange(channels)) * LEVELS

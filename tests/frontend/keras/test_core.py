@@ -137,12 +137,13 @@ def test_identity_of_structures() -> None:
     check(layer(lambda k: k.layers.Identity(), (4,), (5,)))
 
 
-def test_training_true_is_refused() -> None:
+def test_training_true_counts_in_keras_2() -> None:
     def build(k: Any) -> Any:
         x = k.Input((4,))
         return k.Model(x, k.layers.Dropout(0.5)(x, training=True))
 
-    refused(build, "training=True")
+    refused(build, "training=True", frameworks=TF_KERAS)
+    assert "training=True, which Keras 3 overrides" in str(check(build, frameworks=KERAS).report)
 
 
 # -- layers of other frameworks ------------------------------------------------------------------------------

@@ -108,7 +108,7 @@ class Tracer:
         importer = self.importer(layer)
         kwargs = dict(kwargs)
         if _is_true(kwargs.pop("training", None)):
-            _refuse_training(layer, importer)
+            _judge_training(layer, importer)
         bound = importer.bind(args, kwargs, layer.class_name)
         if importer.autocast and layer.config.get("autocast") is not False:
             bound = {name: map_leaves(lambda x: _autocast(b, x, layer.dtype), x) for name, x in bound.items()}
@@ -162,7 +162,7 @@ class Tracer:
     def _nested(self, b: Builder, layer: Layer, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         network = self.network(layer.info)
         kwargs = dict(kwargs)
-        if _is_true(kwargs.pop("training", None)):
+        if _is_true(kwargs.pop("training", None)) and self.is_legacy:
             raise layer.unsupported("the model calls it with training=True", "call it without `training`")
         mask = kwargs.pop("mask", None)
         given = [*args, *kwargs.values()]
@@ -326,14 +326,21 @@ def _is_true(training: Any) -> bool:
     return isinstance(training, (bool, int, float, np.bool_)) and bool(training)
 
 
-def _refuse_training(layer: Layer, importer: LayerImporter) -> None:
-    """Raise UnsupportedError where `training=True`, recorded with a call, changes the result."""
+def _judge_training(layer: Layer, importer: LayerImporter) -> None:
+    """Raise UnsupportedError where `training=True`, recorded with a call, changes the result.
+
+    It does in Keras 2 only. Keras 3 also records what is only the default of `call`, and overrides what is
+    recorded in a model called with training=False (keras/src/models/functional.py, `operation_fn`).
+    """
     drops = any(layer.config.get(key) for key in ("dropout", "recurrent_dropout", "rate"))
-    if importer.training_only or drops or "BatchNorm" in layer.class_name:
+    matters = drops or "BatchNorm" in layer.class_name
+    if layer.is_legacy and (importer.training_only or matters):
         raise layer.unsupported(
             "the model calls it with training=True, so its result is random or depends on the batch",
             "build the model without `training=True`",
         )
+    if matters:
+        layer.note(f"{layer.path} is called with training=True, which Keras 3 overrides in inference")
 
 
 def _autocast(b: Builder, x: Any, dtype: DType) -> Any:
