@@ -246,7 +246,7 @@ class _Archive:
         if info.compress_type == zipfile.ZIP_STORED:
             contents = packed
         else:
-            contents = np.frombuffer(self._unpacked(info), np.uint8)
+            contents = np.frombuffer(self._unpacked(info, packed), np.uint8)
         crc = 0
         for start in range(0, contents.size, _PIECE):
             crc = zlib.crc32(contents[start : start + _PIECE].data, crc)
@@ -279,18 +279,18 @@ class _Archive:
             raise FormatError(self.url, f"is cut short: {info.filename} ends after the end of the file")
         return self._data[start : start + info.compress_size]
 
-    def _unpacked(self, info: zipfile.ZipInfo) -> bytes:
+    def _unpacked(self, info: zipfile.ZipInfo, packed: np.ndarray) -> bytes:
         """Unpack a member into memory, no further than its declared size."""
+        if info.compress_type != zipfile.ZIP_DEFLATED:
+            raise FormatError(self.url, f"{info.filename} is packed by another method than deflate")
         try:
-            with (
-                zipfile.ZipFile(cast(IO[bytes], Window(self._data))) as archive,
-                archive.open(info) as member,
-            ):
-                contents = member.read(info.file_size + 1)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, ValueError) as error:
+            contents = zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed.data, info.file_size + 1)
+        except zlib.error as error:
             raise FormatError(self.url, f"cannot be unpacked: {info.filename} ({error})") from error
         if len(contents) != info.file_size:
-            raise FormatError(self.url, f"{info.filename} has not the {info.file_size} bytes it declares")
+            raise FormatError(
+                self.url, f"{info.filename} does not unpack to the {info.file_size} bytes it declares"
+            )
         return contents
 
 

@@ -128,7 +128,7 @@ class TreeWeights(Weights):
         self._stored: dict[str, dict[str, Stored]] = {}
         self.paths: set[str] = set()
         for file in files:
-            names = [name for name in file.names if not name.startswith("optimizer/")]
+            names = [name for name in file.names if name.split("/", 1)[0] != "optimizer"]
             self.paths.update(names)
             for name, stored in file.datasets([name for name in names if _is_variable(name)]).items():
                 location, _, key = f"/{name}".rpartition("/vars/")
