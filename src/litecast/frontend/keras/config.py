@@ -77,7 +77,7 @@ def parse(serialized: Any) -> LayerConfig:
         raise ConvertError(f"the config of {serialized['class_name']} is {_brief(config)}, not a dictionary")
     registered = serialized.get("registered_name") or ""
     class_name = serialized["class_name"]
-    renamed = {**RENAMED[""], **({} if registered else RENAMED.get(class_name, {}))}
+    renamed: dict[Any, str] = {**RENAMED[""], **({} if registered else RENAMED.get(class_name, {}))}
     nodes = serialized.get("inbound_nodes") or []
     return LayerConfig(
         class_name.rpartition(">")[2],
@@ -98,7 +98,7 @@ def decode(value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
     kind, inner = value.get("class_name"), value.get("config")
-    if "items" in value and (kind in _WRAPPERS):
+    if "items" in value and kind in _WRAPPERS:
         return _WRAPPERS[kind](decode(item) for item in value["items"])
     if kind in ("__numpy__", "__tensor__") and isinstance(inner, Mapping):
         return np.array(inner["value"], DType.of(np.dtype(_numpy_name(inner["dtype"]))).numpy)
