@@ -51,7 +51,7 @@ def frame(b: Builder, x: Value, length: int, step: int) -> Value:
         pieces = b(FloorDiv(), b.dim(size), piece)
     whole = b(Mul(), pieces, piece) if isinstance(pieces, Value) else pieces * piece
     cut = array.slice(b, x, [0] * x.rank, [*([-1] * (x.rank - 1)), whole])
-    split = array.reshape(b, cut, (*x.shape[:-1], -1, piece))
+    split = array.reshape_to(b, cut, array.vector(b, [*x.shape[:-1], pieces, piece]))
     places = b(Add(), starts, np.arange(length // piece, dtype=np.int32))
     taken = b(Gather(axis=x.rank - 1), split, places)
     result: Value = array.reshape(b, taken, (*x.shape[:-1], taken.shape[x.rank - 1], length))

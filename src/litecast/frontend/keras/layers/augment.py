@@ -48,7 +48,7 @@ def max_num_bounding_boxes(b: Builder, data: Any, *, layer: Layer, **_config: An
     return transform(layer, data, lambda x: x)
 
 
-@keras("RandomCrop", harmless=("bounding_box_format", "data_format"))
+@keras("RandomCrop", harmless=("bounding_box_format", "data_format", "rng_type"))
 def random_crop(b: Builder, data: Any, *, layer: Layer, height: int, width: int) -> Any:
     """tf_keras resizes the largest part of the wanted aspect ratio, Keras 3 leaves images as they are."""
     size = (height, width)
