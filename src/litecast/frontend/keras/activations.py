@@ -105,6 +105,8 @@ def activate(b: Builder, spec: Any, x: Value, layer: Layer) -> Any:
     found = find(name, layer.is_legacy)
     if found is None:
         raise _unknown(name, layer)
+    if name in FUNCTIONS:
+        layer.note(f"its activation is a function called {name}, taken for that of TensorFlow or keras.ops")
     if name in ANY_NUMBER:
         return found(b, x)
     return nn.in_float32(b, partial(found, b), x)
