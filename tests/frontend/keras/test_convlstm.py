@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.frontend.keras.harness import KERAS, TF_KERAS, check, layer, layers, operations, spec
+import litecast
+from tests.frontend.keras.harness import KERAS, built, check, keras, layer, layers, operations, spec
 
 SHAPES = {1: (7, 2), 2: (6, 5, 2), 3: (4, 3, 3, 2)}
 
@@ -30,7 +31,6 @@ def test_geometry(rank: int) -> None:
             "one": of(1, 1),
         }
 
-    # The kernel of CONV_3D is LiteRT's, TensorFlow's sums in another order.
     check(layers(build, sequence(rank)), sizes=(1, 3))
 
 
@@ -68,8 +68,6 @@ def test_unrolled() -> None:
 @pytest.mark.parametrize("rank", SHAPES)
 def test_channels_first(rank: int) -> None:
     """Neither framework computes it on the CPU: compared with the same weights, channels last."""
-    import litecast
-    from tests.frontend.keras.harness import built, keras
 
     of = getattr(keras.layers, f"ConvLSTM{rank}D")
     options = {"padding": "same", "return_sequences": True, "return_state": True}
@@ -120,10 +118,3 @@ def test_initial_state() -> None:
 def test_stateful(states: str) -> None:
     model = layer(lambda k: k.layers.ConvLSTM1D(3, 2, stateful=True), spec(sequence(1, steps=3), batch=2))
     check(model, states=states, calls=3)
-
-
-def test_cell_in_a_layer_of_tf_keras() -> None:
-    from tf_keras.src.layers.rnn.base_conv_lstm import ConvLSTMCell
-
-    check(layer(lambda k: k.layers.ConvLSTM2D(2, 2), sequence(2)), frameworks=TF_KERAS)
-    assert ConvLSTMCell is not None

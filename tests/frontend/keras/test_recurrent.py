@@ -1,4 +1,4 @@
-"""SimpleRNN, LSTM, GRU and RNN of cells, over time, under masks, from given states and with state of their own."""
+"""SimpleRNN, LSTM, GRU and RNN of cells: options, masks, given states, and state that is kept."""
 
 from __future__ import annotations
 
@@ -174,7 +174,8 @@ def test_mask_of_embedding_reaches_the_second_layer() -> None:
         x = k.layers.LSTM(UNITS, return_sequences=True)(x)
         return k.Model(ids, k.layers.GRU(3)(x))
 
-    check(build, np.array([[3, 0, 4, 0, 0], [0, 0, 1, 2, 3], [0, 0, 0, 0, 0]]), sizes=(5,))
+    ids = np.array([[3, 0, 4, 0, 0], [0, 0, 1, 2, 3], [0, 0, 0, 0, 0]], np.int32)
+    check(build, ids, sizes=(5,))
 
 
 def test_mask_of_masking() -> None:

@@ -197,9 +197,9 @@ class Recurrent:
         structure = self.structure(b, steps)
         variables, states = self.first_states(b, list(flatten(structure)), initial_state)
         outputs, after = self.run(b, steps, states, self.steps_mask(b, mask), structure)
+        outputs, *after = (self.outward(b, value) for value in (outputs, *after))
         for variable, state in zip(variables, after, strict=False):
             variable.assign(b, state)
-        outputs = self.outward(b, outputs)
         if options.return_sequences and not options.time_major:
             outputs = rnn.swap_time(b, outputs)
         result = Masked(outputs, mask if options.return_sequences else None)
