@@ -220,6 +220,19 @@ def test_every_format() -> None:
     check(build, formats=EVERY_FORMAT)
 
 
+@pytest.mark.parametrize("use_bias", [True, False])
+def test_lora(use_bias: bool) -> None:
+    """`.keras` files hold the sum of kernel and update, HDF5 files and models in memory both."""
+
+    def make(k: Any) -> dict[str, Any]:
+        return {
+            "conv1d": k.layers.Conv1D(5, 3, use_bias=use_bias, lora_rank=2),
+            "alpha": k.layers.Conv1D(6, 3, use_bias=use_bias, lora_rank=3, lora_alpha=1.5, groups=2),
+        }
+
+    check(layers(make, (7, 4)), frameworks=KERAS, formats=("keras", "h5", "memory"))
+
+
 # -- what is left after the passes -----------------------------------------------------------------------
 
 

@@ -83,6 +83,17 @@ def _bias(b: Builder, layer: Layer, use_bias: bool, channels: Dim) -> Value | No
     return layer.weight(b, "bias", (channels,)) if use_bias else None
 
 
+def _kernel_and_bias(
+    b: Builder, layer: Layer, shape: Sequence[Dim], use_bias: bool
+) -> tuple[Value, Value | None]:
+    """Return the variables, a LoRA update added to the kernel where the file has not done so."""
+    if not layer.config.get("lora_rank"):
+        return layer.weight(b, "kernel", shape), _bias(b, layer, use_bias, shape[-1])
+    from litecast.frontend.keras.layers.quantized import weight_and_bias
+
+    return weight_and_bias(b, layer, shape, shape[-1:] if use_bias else None, ("dhwio"[-len(shape) :], "o"))
+
+
 @keras("Conv1D", "Conv2D", "Conv3D", "Convolution1D", "Convolution2D", "Convolution3D")
 def conv(
     b: Builder,
@@ -102,8 +113,8 @@ def conv(
     at = _Windows.of(layer, inputs, kernel_size, strides, padding, dilation_rate)
 
     def compute(x: Value) -> Value:
-        kernel = layer.weight(b, "kernel", (*at.size, x.shape[-1] // (groups or 1), filters))
-        bias = _bias(b, layer, use_bias, filters)
+        shape = (*at.size, x.shape[-1] // (groups or 1), filters)
+        kernel, bias = _kernel_and_bias(b, layer, shape, use_bias)
         return spatial.conv(b, x, kernel, at.strides, at.padding, at.dilations, bias)
 
     return layer.activate(b, activation, _channels_last(b, inputs, len(at.size), data_format, compute))
