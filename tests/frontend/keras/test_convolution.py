@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import litecast
 from tests.frontend.keras import harness
 from tests.frontend.keras.harness import (
     EVERY_FORMAT,
@@ -205,6 +207,82 @@ def test_transposed_and_dilated() -> None:
     check(layers(make, (None, 7, 4)), sizes=(5, 6), frameworks=TF_KERAS)
 
 
+def _transposed_by_numpy(layer: Any, x: Any) -> Any:
+    """The transposed convolution of one axis as Keras 3 defines it for all backends: a convolution of the
+    spread input, padded by what its helper for JAX says.
+    """
+    from keras.src.backend.common.backend_utils import compute_conv_transpose_padding_args_for_jax as amounts
+
+    kernel, bias = (np.asarray(weight, np.float64) for weight in layer.weights)
+    (stride,), (rate,) = layer.strides, layer.dilation_rate
+    args = (x.shape, kernel.shape, layer.strides, layer.padding, layer.output_padding, layer.dilation_rate)
+    spread = np.zeros((len(x), (x.shape[1] - 1) * stride + 1, x.shape[2]))
+    spread[:, ::stride] = x
+    padded = np.pad(spread, [(0, 0), *amounts(*args), (0, 0)])
+    count = padded.shape[1] - (len(kernel) - 1) * rate
+    taps = [padded[:, tap * rate : tap * rate + count] @ kernel[::-1][tap].T for tap in range(len(kernel))]
+    return (sum(taps) + bias).astype(np.float32)
+
+
+def test_transposed_as_other_backends_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Options that Keras 3 takes, and TensorFlow cannot run on a processor."""
+
+    def call(model: Any, arrays: Any) -> Any:
+        made = {name: tensor._keras_history[0] for name, tensor in model.output.items()}
+        return {name: _transposed_by_numpy(layer, *arrays) for name, layer in made.items()}
+
+    rows = {
+        f"{padding}_{size}_{stride}_{rate}_{extra}": {
+            "kernel_size": size,
+            "strides": stride,
+            "dilation_rate": rate,
+            "padding": padding,
+            "output_padding": extra,
+        }
+        for padding in ("valid", "same")
+        for size in (1, 2, 3, 4)
+        for stride, rate in ((1, 1), (2, 1), (3, 1), (1, 2), (1, 3))
+        for extra in (None, *range(stride))
+    }
+    monkeypatch.setattr(harness, "call", call)
+    check(
+        layers(lambda k: {name: k.layers.Conv1DTranspose(2, **row) for name, row in rows.items()}, (5, 3)),
+        frameworks=KERAS,
+        formats=("keras",),
+    )
+
+
+@pytest.mark.parametrize("rank", [2, 3])
+def test_transposed_and_dilated_in_keras3(rank: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dilated kernel is a larger one with zeros between the taps, which TensorFlow can run."""
+
+    def call(model: Any, arrays: Any) -> Any:
+        def spread(layer: Any) -> Any:
+            axes = list(zip(layer.kernel_size, layer.dilation_rate, strict=True))
+            size = [(taps - 1) * rate + 1 for taps, rate in axes]
+            twin = type(layer).from_config({**layer.get_config(), "kernel_size": size, "dilation_rate": 1})
+            twin(arrays[0])
+            kernel, bias = (np.asarray(weight) for weight in layer.weights)
+            wide = np.zeros((*size, *kernel.shape[-2:]), np.float32)
+            wide[tuple(slice(None, None, rate) for _, rate in axes)] = kernel
+            twin.set_weights([wide, bias])
+            return twin(arrays[0])
+
+        return {name: spread(tensor._keras_history[0]) for name, tensor in model.output.items()}
+
+    def make(k: Any) -> dict[str, Any]:
+        kind = getattr(k.layers, f"Conv{rank}DTranspose")
+        rates = {2: [2, (1, 3)], 3: [2, (1, 3, 2), (2, 1, 1)]}[rank]
+        return {
+            f"{padding}{index}": kind(3, WINDOWS[rank], dilation_rate=rate, padding=padding)
+            for padding in ("valid", "same")
+            for index, rate in enumerate(rates)
+        }
+
+    monkeypatch.setattr(harness, "call", call)
+    check(layers(make, (6, 5, 4, 3)[-rank - 1 :]), frameworks=KERAS, formats=("keras",))
+
+
 def test_more_dimensions_before_the_images() -> None:
     check(layer(lambda k: k.layers.Conv2D(5, 3, padding="same"), (3, None, 7, 4)), frameworks=TF_KERAS)
 
@@ -231,6 +309,27 @@ def test_lora(use_bias: bool) -> None:
         }
 
     check(layers(make, (7, 4)), frameworks=KERAS, formats=("keras", "h5", "memory"))
+
+
+RENAMED = {
+    "Convolution2D": lambda k: k.layers.Conv2D(4, 3),
+    "Deconvolution2D": lambda k: k.layers.Conv2DTranspose(4, 3),
+    "Deconv3D": lambda k: k.layers.Conv3DTranspose(4, 3),
+    "SeparableConvolution1D": lambda k: k.layers.SeparableConv1D(4, 3),
+}
+
+
+@pytest.mark.parametrize("name", RENAMED)
+def test_names_of_old_files(name: str, tmp_path: Path) -> None:
+    made = RENAMED[name](harness.tf_keras)
+    model = harness.built("tf_keras", layer(lambda k: made, (*[6] * made.rank, 3)))
+    text = model.to_json().replace(f'"{type(made).__name__}"', f'"{name}"')
+    (tmp_path / "model.json").write_text(text)
+    model.save_weights(tmp_path / "weights.h5")
+    converted = litecast.convert(tmp_path / "model.json", weights=tmp_path / "weights.h5")
+    x = np.random.default_rng(1).standard_normal((2, *[6] * made.rank, 3)).astype(np.float32)
+    (result,) = converted(x).values()
+    np.testing.assert_allclose(result, model(x), rtol=1e-4, atol=1e-5)
 
 
 # -- what is left after the passes -----------------------------------------------------------------------

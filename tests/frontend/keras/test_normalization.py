@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import litecast
 from tests.frontend.keras import harness
 from tests.frontend.keras.harness import (
     EVERY_FORMAT,
@@ -56,7 +58,7 @@ def test_batch(shape: str) -> None:
 
 @pytest.mark.parametrize("axis", [1, 2, 3, -2, -3])
 def test_batch_axis(axis: int) -> None:
-    """In tf_keras axis 1 of an image is for GPUs, but in one of five dimensions it is for all."""
+    """In tf_keras, axis 1 of images is for GPUs, unless it is not fused (below)."""
     shape = (4, 3, 2, 5) if axis == 1 else (4, 3, 5)
     rows = {"plain": {"axis": axis}, "bare": {"axis": axis, "center": False, "scale": False}}
     frameworks = KERAS if axis in (1, -3) else ("keras", "tf_keras")
@@ -69,6 +71,7 @@ def test_batch_of_keras2() -> None:
     def make(k: Any) -> Any:
         batch = k.layers.BatchNormalization
         return {
+            "first": batch(axis=1, fused=False),
             "axes": batch(axis=[1, 3]),
             "one_axis": batch(axis=[2]),
             "two_bare": batch(axis=[-1, 2], center=False, scale=False),
@@ -221,6 +224,29 @@ def test_spectral_embedding() -> None:
     """Keras 3 gives the result the element type of the input: integers."""
     make = lambda k: k.layers.SpectralNormalization(k.layers.Embedding(9, 4))  # noqa: E731
     check(layer(make, spec((6,), "int32")))
+
+
+@pytest.mark.usefixtures("one_keras")
+def test_spectral_embedding_with_a_mask() -> None:
+    """It comes out in Keras 2 only."""
+
+    def build(k: Any) -> Any:
+        ids = k.Input((6,), dtype="int32")
+        x = k.layers.SpectralNormalization(k.layers.Embedding(7, 4, mask_zero=True))(ids)
+        return k.Model(ids, k.layers.GlobalAveragePooling1D()(x))
+
+    check(build, np.array([[1, 2, 0, 0, 3, 0], [1, 0, 0, 0, 0, 0]], np.int32))
+
+
+@pytest.mark.parametrize("name", ["BatchNormalizationV1", "BatchNormalizationV2"])
+def test_names_of_old_files(name: str, tmp_path: Path) -> None:
+    model = harness.built("tf_keras", layer(lambda k: k.layers.BatchNormalization(), (4,)))
+    (tmp_path / "model.json").write_text(model.to_json().replace('"BatchNormalization"', f'"{name}"'))
+    model.save_weights(tmp_path / "weights.h5")
+    converted = litecast.convert(tmp_path / "model.json", weights=tmp_path / "weights.h5")
+    x = np.random.default_rng(1).standard_normal((2, 4)).astype(np.float32)
+    (result,) = converted(x).values()
+    np.testing.assert_allclose(result, model(x), rtol=1e-4, atol=1e-5)
 
 
 def test_every_format() -> None:
