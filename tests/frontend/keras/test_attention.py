@@ -117,13 +117,13 @@ def mha(rows: dict[str, Any], *specs: Spec, arguments: Callable[[list[Any]], Any
     return each(table, *specs, arguments=arguments)
 
 
-@pytest.mark.parametrize("rows, frameworks", [(HEADS, BOTH), (HEADS_3, KERAS)], ids=["both", "keras"])
+@pytest.mark.parametrize(("rows", "frameworks"), [(HEADS, BOTH), (HEADS_3, KERAS)], ids=["both", "keras"])
 def test_multi_head_attention(rows: dict[str, Any], frameworks: Any) -> None:
     check(mha(rows, spec((5, 4)), spec((3, 6))), frameworks=frameworks)
     check(mha(rows, spec((5, 4)), spec((3, 6)), spec((3, 2))), frameworks=frameworks)
 
 
-@pytest.mark.parametrize("rows, frameworks", [(HEADS, BOTH), (HEADS_3, KERAS)], ids=["both", "keras"])
+@pytest.mark.parametrize(("rows", "frameworks"), [(HEADS, BOTH), (HEADS_3, KERAS)], ids=["both", "keras"])
 def test_multi_head_attention_of_unknown_lengths(rows: dict[str, Any], frameworks: Any) -> None:
     build = mha(rows, spec((None, 4)), spec((None, 6)))
     check(build, frameworks=frameworks, sizes=((5, 3), (2, 7)))
@@ -206,7 +206,7 @@ def test_explicit_masks_of_heads(kind: str) -> None:
     def build(k: Any) -> Any:
         query, value = k.Input((5, 4)), k.Input((3, 4))
         masks = [k.Input((size,), dtype="bool") for size in (5, 3, 3)]
-        named = dict(zip(("query_mask", "value_mask", "key_mask"), masks))
+        named = dict(zip(("query_mask", "value_mask", "key_mask"), masks, strict=True))
         item = getattr(k.layers, kind)(2, 3) if kind[0] == "M" else k.layers.GroupQueryAttention(3, 4, 2)
         return k.Model([query, value, *masks], item(query, value, value, **named))
 
@@ -300,7 +300,7 @@ def gqa(heads: int, kept: int, *specs: Spec) -> Any:
     return each(rows, *specs, arguments=tuple)
 
 
-@pytest.mark.parametrize("heads, kept", [(4, 2), (3, 1), (2, 2)])
+@pytest.mark.parametrize(("heads", "kept"), [(4, 2), (3, 1), (2, 2)])
 def test_grouped_query_attention(heads: int, kept: int) -> None:
     check(gqa(heads, kept, spec((5, 4)), spec((3, 4))), frameworks=KERAS)
 
@@ -316,7 +316,11 @@ def test_masks_of_grouped_heads() -> None:
         item = k.layers.GroupQueryAttention(3, 4, 2)
         result, scores = item(masked, masked, attention_mask=mask, return_attention_scores=True)
         plain = k.layers.GroupQueryAttention(3, 4, 2)(masked, masked, attention_mask=mask)
-        return k.Model([ids, mask], [result, scores, plain, k.layers.GlobalAveragePooling1D()(plain)])
+        by_head = k.Input((4, 5, 5), dtype="bool")
+        bare = k.layers.Embedding(9, 4)(ids)
+        other = k.layers.GroupQueryAttention(3, 4, 2)(bare, bare, attention_mask=by_head)
+        mean = k.layers.GlobalAveragePooling1D()(plain)
+        return k.Model([ids, mask, by_head], [result, scores, plain, mean, other])
 
     check(build, IDS.astype(np.int32), frameworks=KERAS, formats=("keras",))
 

@@ -237,17 +237,32 @@ def grouped_query_attention(
     masks = (_expanded(b, query_mask, -1), _expanded(b, value_mask, -2), _expanded(b, key_mask, -2))
     lengths = query.shape[1], value.shape[1]
     mask = _merged(b, masks, attention_mask, lengths, use_causal_mask, sliding_window, False)
-    groups = (kept, heads // kept)
-    queries = array.reshape(b, queries, (*query.shape[:2], *groups, head_dim))
-    scores = linalg.einsum(b, "btvrh,bsvh->bvrts", [queries, keys])
-    scores = array.reshape(b, scores, (query.shape[0], heads, *scores.shape[-2:]))
+    shared = (kept, heads // kept)
+    queries = array.reshape(b, queries, (*query.shape[:2], *shared, head_dim))
+    queries = array.transpose(b, queries, (0, 2, 3, 1, 4))
+    scores = linalg.matmul(b, queries, _for_groups(b, keys), adj_y=True)
     weigh = _zeroed if dropout or return_attention_scores else _fused
-    weights = weigh(b, scores, _widened(b, mask, 4, 2), (-1,))
-    parts = array.reshape(b, weights, (query.shape[0], *groups, *weights.shape[-2:]))
-    result = linalg.einsum(b, "bvrts,bsvh->btvrh", [parts, values])
+    weights = weigh(b, scores, _grouped(b, mask, shared), (-1,))
+    result = linalg.matmul(b, weights, _for_groups(b, values))
+    result = array.transpose(b, result, (0, 3, 1, 2, 4))
     result = array.reshape(b, result, (*query.shape[:2], heads, head_dim))
-    result = _join(b, layer, "output_dense", _gated(b, result, gate), [query.shape[-1]], use_bias)
-    return (Masked(result, query_mask), weights) if return_attention_scores else Masked(result, query_mask)
+    result = Masked(
+        _join(b, layer, "output_dense", _gated(b, result, gate), [query.shape[-1]], use_bias), query_mask
+    )
+    by_head = (query.shape[0], heads, *scores.shape[-2:])
+    return (result, array.reshape(b, weights, by_head)) if return_attention_scores else result
+
+
+def _for_groups(b: Builder, x: Any) -> Any:
+    """Return (batch, positions, groups, size) as (batch, groups, 1, positions, size)."""
+    return array.transpose(b, array.reshape(b, x, (*x.shape[:3], 1, x.shape[3])), (0, 2, 3, 1, 4))
+
+
+def _grouped(b: Builder, mask: Any, shared: tuple[int, int]) -> Any:
+    """Return a mask of (batch, heads, queries, keys) or fewer axes for heads in groups."""
+    if mask is not None and mask.rank == 4 and mask.shape[1] != 1:
+        return array.reshape(b, mask, (mask.shape[0], *shared, *mask.shape[2:]))
+    return _widened(b, mask, 5, 2)
 
 
 def _split(
@@ -339,9 +354,9 @@ def _merged(
 
 
 def _widened(b: Builder, mask: Any, rank: int, inner: int) -> Any:
-    """Return a mask with the rank of the scores: its new axes are before the `inner` last ones."""
-    while mask is not None and mask.rank < rank:
-        mask = array.expand_dims(b, mask, max(mask.rank - inner, 0))
+    """Return a mask with the rank of the scores, if it has more than the `inner` axes that they end with."""
+    while mask is not None and inner < mask.rank < rank:
+        mask = array.expand_dims(b, mask, mask.rank - inner)
     return mask
 
 

@@ -80,7 +80,8 @@ def masking(b: Builder, inputs: Value, *, mask_value: Any = 0.0) -> Masked:
 # -- EinsumDense -------------------------------------------------------------------------------------------
 
 
-@keras("EinsumDense", harmless=QUANTIZED)
+# The shapes of the variables have what `gptq_unpacked_column_size` says.
+@keras("EinsumDense", harmless=("gptq_unpacked_column_size", *QUANTIZED))
 def einsum_dense(
     b: Builder,
     inputs: Value,

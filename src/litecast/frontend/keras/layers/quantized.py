@@ -38,8 +38,8 @@ ORDER = {
     "awq": "bias kernel kernel_scale kernel_zero awq_scales g_idx",
 }
 """What a Dense or EinsumDense layer stores, by mode, in order; it leaves out what it does not have."""
-TRAINABLE = frozenset({"bias", *ORDER["float8"].split()[2:]})
-"""Which of them are trainable; the kernel is, too, in mode float8."""
+BYTES = {"int8": DType.INT8, "int4": DType.INT8, "gptq": DType.UINT8, "awq": DType.UINT8}
+"""What a stored kernel is made of."""
 AMAX_HISTORY = 1024
 """`QuantizedFloat8DTypePolicy.default_amax_history_length`."""
 FLOAT8_MAX = 448.0
@@ -238,8 +238,9 @@ def _read(b: Builder, layer: Layer, kernel: _Kernel, shapes: Shapes) -> dict[str
     read: dict[str, Array] = dict(constants)
     for name in names:
         if name not in constants:
-            trainable = name in TRAINABLE or form.mode == "float8"
-            read[name] = layer.weight(b, name, shapes[name], trainable=trainable).array()
+            trainable = name == "bias" or form.mode == "float8"
+            dtype = BYTES.get(form.mode) if name == "kernel" else None
+            read[name] = layer.weight(b, name, shapes[name], trainable=trainable, dtype=dtype).array()
     return read
 
 
@@ -414,12 +415,12 @@ def _table(
 ) -> Callable[[], Array]:
     """Read a table whose `axis` is the embedding, packed and grouped along it; return what dequantizes it."""
 
-    def read(suffix: str, size: tuple[int, ...]) -> Any:
-        return layer.weight(b, f"{name}{suffix}", size, trainable=False).array()
+    def read(suffix: str, size: tuple[int, ...], dtype: DType | None = None) -> Any:
+        return layer.weight(b, f"{name}{suffix}", size, trainable=False, dtype=dtype).array()
 
     length, count = shape[axis], shape[1 - axis]
     packed = -(-length // 2) if mode == "int4" else length
-    values = read("", (count, packed) if axis else (packed, count))
+    values = read("", (count, packed) if axis else (packed, count), DType.INT8)
     grid = (count, groups) if axis else (groups, count)
     scale = read("_scale", grid if groups else (count,))
     zero = read("_zero", grid) if groups else None
