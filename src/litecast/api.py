@@ -123,7 +123,7 @@ def load(
         from litecast.keras import lowerings
 
         return trace_keras(
-            _keras_source(source, weights),
+            keras_source(source, weights),
             shapes=shapes,
             batch=batch,
             run=evaluate,
@@ -155,7 +155,8 @@ def _kind(source: Any) -> str:
     return "keras" if is_keras(source) else "saved_model"
 
 
-def _keras_source(source: Any, weights: Source | None) -> Any:
+def keras_source(source: Any, weights: Source | None = None) -> Any:
+    """Read a Keras file, or a config and its weights, or a model in memory."""
     if isinstance(source, (str, os.PathLike)):
         from litecast.frontend.keras.archive import read_keras
 

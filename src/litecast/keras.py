@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from litecast.errors import ConvertError
 from litecast.frontend.keras.importer import HARMLESS, LayerImporter, Masked
 
-__all__ = ["Masked", "lowerings", "register", "unregister"]
+__all__ = ["Masked", "lowerings", "register", "unregister", "vocabulary"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -39,6 +39,32 @@ def register(name: str, *, masking: str = "drop") -> Callable[[Function], Functi
 def unregister(name: str) -> None:
     """Forget the lowering of a layer class."""
     _registered.pop(name, None)
+
+
+def vocabulary(model: Any, layer: str | None = None) -> list[Any]:
+    """Return the vocabulary of a lookup layer or TextVectorization: its tokens, in the order of their ids.
+
+    Args:
+        model: a Keras file, or a model in memory.
+        layer: the name of the layer, where the model has several that have one.
+
+    Tokens are strings, of IntegerLookup ints; the mask and out-of-vocabulary tokens come first, as with
+    `get_vocabulary()`. Raises ConvertError where no such layer is found, or where the file does not hold its
+    vocabulary.
+    """
+    from litecast.api import keras_source
+    from litecast.frontend.keras.layers.lookup import HAVE_VOCABULARY, vocabulary_of
+    from litecast.frontend.keras.model import all_layers
+
+    layers = all_layers(keras_source(model))
+    found = {item.name: item for item in layers if item.class_name in HAVE_VOCABULARY}
+    if layer is None and len(found) == 1:
+        (layer,) = found
+    if layer is None or layer not in found:
+        one = "more than one layer" if layer is None and found else f"no layer {layer or ''}".rstrip()
+        names = f": {', '.join(found)}" if found else ""
+        raise ConvertError(f"the model has {one} with a vocabulary{names}")
+    return vocabulary_of(found[layer])
 
 
 def lowerings(custom_objects: Mapping[str, Any] | None) -> dict[str, LayerImporter]:

@@ -56,7 +56,7 @@ def made(k: Any, name: str) -> Any:
 def test_identities(framework: str, names: tuple[str, ...], dtype: str) -> None:
     """Nothing but conversions is left, and everything that is left out is listed."""
     build = layers(lambda k: {name: made(k, name) for name in names}, spec((8, 10, 3), dtype))
-    formats = ("keras",) if framework == "keras" else ("keras", "h5")  # Keras 3 cannot save all of them as HDF5
+    formats = ("keras",) if framework == "keras" else ("keras", "h5")  # Keras 3 saves few of them as HDF5
     converted = check(build, integers(256), frameworks=(framework,), formats=formats)
     assert set(operations(converted)) <= {"Cast"}
     notes = str(converted.report)

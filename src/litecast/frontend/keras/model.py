@@ -13,16 +13,18 @@ from litecast.frontend.entry import check_names, check_sizes, input_type
 from litecast.frontend.keras.archive import KerasSource
 from litecast.frontend.keras.config import LayerConfig, parse, policy_name
 from litecast.frontend.keras.importer import LayerImporter, Masked
+from litecast.frontend.keras.layer import Layer
+from litecast.frontend.keras.layers import find_importer
 from litecast.frontend.keras.network import Network, Ref, flatten
 from litecast.frontend.keras.state import MODES, init_graph
 from litecast.frontend.keras.tracer import Tracer
-from litecast.frontend.keras.weights import LayerKey
+from litecast.frontend.keras.weights import Group, LayerKey
 from litecast.ir import graph as ir
 from litecast.ir.builder import Builder, Composite, Runner
 from litecast.ir.graph import Graph, Value
 from litecast.ir.types import DType
 
-__all__ = ["SIGNATURE", "trace_keras"]
+__all__ = ["SIGNATURE", "all_layers", "trace_keras"]
 
 SIGNATURE = "serving_default"
 REDUCED = ("float16", "bfloat16", "float64")
@@ -49,6 +51,9 @@ def trace_keras(
     try:
         info = parse(source.config)
         if not info.is_network:
+            known = find_importer(info)
+            if known is not None and known.refused:
+                raise ConvertError(f"{source.url}: {info.class_name}: {known.refused}")
             raise ConvertError(
                 f"{source.url}: {info.class_name} is a subclassed model, whose computation is Python code "
                 "that no file holds. Export it with `model.export(path)` and convert that SavedModel, or "
@@ -65,6 +70,26 @@ def trace_keras(
     return model
 
 
+def all_layers(source: KerasSource) -> Iterator[Layer]:
+    """Yield the layers of a model with their variables, those of the models in it too."""
+    info = parse(source.config)
+    if not info.is_network:
+        raise ConvertError(
+            f"{source.url}: {info.class_name} is a subclassed model, whose layers no file lists"
+        )
+    tracer = Tracer(is_legacy=_is_legacy(source))
+    yield from tracer.walk(info, _root(source, tracer.network(info)))
+
+
+def _root(source: KerasSource, network: Network) -> Group:
+    held = [
+        layer
+        for layer in network.layers.values()
+        if not layer.is_operation and layer.name not in network.made
+    ]
+    return source.store.root([LayerKey(layer.class_name, layer.name, layer.trainable) for layer in held])
+
+
 def _is_legacy(source: KerasSource) -> bool:
     """Whether Keras 2 or tf_keras wrote the model: some activations and masks differ."""
     return source.keras_version.partition(".")[0] in ("1", "2")
@@ -78,12 +103,7 @@ def _trace(
     batch: int | None,
 ) -> ir.Model:
     network = tracer.network(info)
-    held = [
-        layer
-        for layer in network.layers.values()
-        if not layer.is_operation and layer.name not in network.made
-    ]
-    root = source.store.root([LayerKey(layer.class_name, layer.name, layer.trainable) for layer in held])
+    root = _root(source, network)
     names = _input_names(network)
     check_names(names.values(), shapes)
     b = Builder(Graph(SIGNATURE), tracer.run)

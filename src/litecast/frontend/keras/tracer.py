@@ -5,7 +5,7 @@ A layer that cannot be converted gives MISSING, so that one error lists them all
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -208,6 +208,13 @@ class Tracer:
                 )
             pending = waiting
         return map_leaves(lambda ref: _lookup(env, ref), network.outputs)
+
+    def walk(self, info: LayerConfig, group: Any, path: str = "") -> Iterator[Layer]:
+        """Yield the layers of a model, and those of the models in it."""
+        for layer in self._layers(self.network(info), group, path).values():
+            yield layer
+            if layer.info.is_network:
+                yield from self.walk(layer.info, layer.group, layer.path)
 
     def _layers(self, network: Network, group: Any, path: str) -> dict[str, Layer]:
         held = [

@@ -26,6 +26,7 @@ HARMLESS = ("has_input_vocabulary", "has_static_table", "vocabulary_dtype", "enc
 FILE = "vocabulary.txt"
 """What a `.keras` archive keeps the vocabulary of an adapted layer in."""
 UNKNOWN = "[UNK]"
+HAVE_VOCABULARY = frozenset({"IntegerLookup", "StringLookup", "TextVectorization"})
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,25 @@ def read_vocabulary(
     if given is None and kind is str and size == known.start + len(tokens) + 1:
         tokens.append("")
     return Vocabulary(tokens, mask_token, oov_token, start, num_oov_indices, found)
+
+
+def vocabulary_of(layer: Layer) -> list[Any]:
+    """Return the tokens of a lookup layer or TextVectorization in the order of their ids."""
+    config = layer.config
+    kind = int if layer.class_name == "IntegerLookup" else str
+    text = layer.class_name == "TextVectorization"
+    mode = config.get("output_mode", "int")
+    known = read_vocabulary(
+        layer,
+        kind,
+        config.get("vocabulary"),
+        MODE_NAMES.get(mode, mode),
+        "" if text else config.get("mask_token"),
+        config.get("oov_token", -1 if kind is int else UNKNOWN),
+        1 if text else config.get("num_oov_indices", 1),
+        config.get("vocabulary_size"),
+    )
+    return [*known.special, *known.tokens]
 
 
 def _term(item: Any, kind: type) -> Any:

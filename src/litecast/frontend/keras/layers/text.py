@@ -16,7 +16,10 @@ FROM_IDS = (
     "convert from ids: the model behind it, keras.Model(model.get_layer({0!r}).output, model.outputs), whose "
     "input the application computes"
 )
-FEATURES = "it is no layer of a model, but a collection of them"
+FEATURES = (
+    "it is a collection of layers: build keras.Model(space.get_inputs(), space.get_encoded_features()) and "
+    "convert that"
+)
 
 
 @keras("TextVectorization", harmless=HARMLESS)
@@ -79,9 +82,7 @@ def hashing(b: Builder, inputs: Any, *, layer: Layer, **_config: Any) -> Value:
 @keras("FeatureSpace", refused=FEATURES)
 def feature_space(b: Builder, data: Any, *, layer: Layer, **_config: Any) -> Value:
     """Refused: a model is made of its layers."""
-    raise layer.unsupported(
-        FEATURES, "build keras.Model(space.get_inputs(), space.get_encoded_features()) and convert that"
-    )
+    raise layer.unsupported(FEATURES)
 
 
 @keras("TFDConcat")
