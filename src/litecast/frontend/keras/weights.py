@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -130,10 +131,14 @@ class TreeWeights(Weights):
         for file in files:
             names = [name for name in file.names if name.split("/", 1)[0] != "optimizer"]
             self.paths.update(names)
+            self.paths.update(
+                name.rsplit("/", depth)[0] for name in names for depth in range(1, name.count("/") + 1)
+            )
             for name, stored in file.datasets([name for name in names if _is_variable(name)]).items():
                 location, _, key = f"/{name}".rpartition("/vars/")
                 self._stored.setdefault(location[1:], {})[key] = stored
         self.elsewhere: dict[str, str] = {}
+        self.namesakes: dict[str, str] = {}
         self._known: dict[tuple[str, str], str] = {}
         self._named: dict[tuple[str, str], list[str]] | None = None
         self._root = TreeGroup(self, "", "")
@@ -144,7 +149,9 @@ class TreeWeights(Weights):
 
     def plan(self, config: Mapping[str, Any]) -> None:
         """Note which layers of a config were saved before, as a part of something else, and where."""
-        _Walk(bool(self.renumbered), self.elsewhere).model(config, "", "")
+        walk = _Walk(bool(self.renumbered), self.elsewhere, self.namesakes)
+        walk.count(config)
+        walk.model(config, "", "")
 
     def place(self, location: str) -> str | None:
         """Return a location as the file spells it, None where the file has nothing of it."""
@@ -243,7 +250,8 @@ class TreeGroup(Group):
     @property
     def _here(self) -> str | None:
         if self._location is None and self._key is not None:
-            self._location = self._weights.shared(self._key)
+            place = self._weights.namesakes.get(self.path)
+            self._location = self._weights.place(place) if place else self._weights.shared(self._key)
         return self._location
 
     def _own(self) -> dict[str, Stored]:
@@ -277,16 +285,29 @@ class TreeGroup(Group):
         present = sum(f"{container}/{name}" in self._weights.paths for name in numbered)
         if present == len(positions):
             return positions
-        fresh = [index for index in positions if self._weights.shared(layers[index]) is None]
+        paths = {index: joined(self.path, layers[index].name) for index in positions}
+        fresh = [index for index in positions if paths[index] not in self._weights.namesakes]
         return fresh if len(fresh) == present else positions
 
 
 class _Walk:
     """Keras's walk through a model as it saves it (`_save_state`): what it meets again, it passes over."""
 
-    def __init__(self, renumbered: bool, elsewhere: dict[str, str]) -> None:
-        self._renumbered, self._elsewhere = renumbered, elsewhere
+    def __init__(self, renumbered: bool, elsewhere: dict[str, str], namesakes: dict[str, str]) -> None:
+        self._renumbered, self._elsewhere, self._namesakes = renumbered, elsewhere, namesakes
         self._visited: dict[Any, str] = {}
+        self._ids: Counter[Any] = Counter()
+
+    def count(self, config: Mapping[str, Any]) -> None:
+        """Count how often the config has the id of each object."""
+        stack: list[Any] = [config]
+        while stack:
+            item = stack.pop()
+            if isinstance(item, Mapping):
+                self._ids[item.get("shared_object_id")] += 1
+                stack.extend(item.values())
+            elif isinstance(item, list):
+                stack.extend(item)
 
     def model(self, serialized: Mapping[str, Any], path: str, location: str) -> None:
         """Visit the layers of a model, then those that other layers hold."""
@@ -299,7 +320,7 @@ class _Walk:
                 continue
             inner = layer.get("config")
             name = layer.get("name") or (inner.get("name") if isinstance(inner, Mapping) else None)
-            seen = layer.get("shared_object_id") in self._visited
+            seen = self._twin(layer) is not None
             kind = snake_case(str(layer.get("class_name")).rpartition(">")[2])
             number = counts.get(kind, 0)
             if not (seen and self._renumbered):
@@ -311,13 +332,29 @@ class _Walk:
                 self._layer(held, joined(path, attribute), joined(location, attribute))
 
     def _layer(self, layer: Mapping[str, Any], path: str, location: str) -> None:
-        shared = layer.get("shared_object_id")
-        if shared in self._visited:
-            self._elsewhere[path] = self._visited[shared]
+        twin = self._twin(layer)
+        if twin is not None:
+            self._elsewhere[path] = twin
             return
-        if shared is not None:
-            self._visited[shared] = location
+        shared = layer.get("shared_object_id")
+        if shared is None and self._key(layer) in self._visited:
+            self._namesakes[path] = self._visited[self._key(layer)]
+        self._visited.setdefault(self._key(layer) if shared is None else shared, location)
         self.model(layer, path, location)
+
+    def _twin(self, layer: Mapping[str, Any]) -> str | None:
+        """Find the same object by its id; the first of its kind lost that where a nested model was copied."""
+        shared = layer.get("shared_object_id")
+        if shared is None:
+            return None
+        namesake = self._visited.get(self._key(layer)) if self._ids[shared] == 1 else None
+        return self._visited.get(shared, namesake)
+
+    def _key(self, layer: Mapping[str, Any]) -> Any:
+        inner = layer.get("config")
+        return layer.get("class_name"), layer.get("name") or (
+            inner.get("name") if isinstance(inner, Mapping) else None
+        )
 
 
 def snake_case(class_name: str) -> str:
