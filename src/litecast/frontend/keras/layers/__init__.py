@@ -19,6 +19,7 @@ FAMILIES = {
         "SequenceFeatures SpatialDropout1D SpatialDropout2D SpatialDropout3D TFSMLayer TorchModuleWrapper"
     ),
     "layers.activation": "Activation ELU LeakyReLU PReLU ReLU Softmax ThresholdedReLU",
+    "layers.applications": "CustomScaleLayer LayerScale StochasticDepth",
     "layers.attention": (
         "AdditiveAttention Attention GroupQueryAttention GroupedQueryAttention MultiHeadAttention"
     ),
@@ -63,8 +64,13 @@ FAMILIES = {
     "layers.spectrogram": "MelSpectrogram STFTSpectrogram",
     "layers.text": "FeatureSpace HashedCrossing Hashing TFDConcat TFDIdentity TextVectorization",
     "layers.wrappers": "Bidirectional TimeDistributed Wrapper",
-    "tensorflow": "",
+    "tensorflow": (
+        "ClassMethod InstanceMethod InstanceProperty SlicingOpLambda TFOpLambda TensorFlowOpLayer"
+    ),
 }
+
+OWN = {"Custom>CustomScaleLayer"}
+"""Registered as users' own classes are, but Keras's (tf_keras/src/applications/inception_resnet_v2.py)."""
 
 _MODULES = {name: module for module, names in FAMILIES.items() for name in names.split()}
 
@@ -74,7 +80,7 @@ def find_importer(info: LayerConfig) -> LayerImporter | None:
     if info.is_operation:
         import_module(f"{PACKAGE}.operations")
         return operations.find(info.class_name)
-    if info.registered and not info.module.startswith(("keras", "tf_keras")):
+    if info.registered and not (info.registered in OWN or info.module.startswith(("keras", "tf_keras"))):
         return None
     if info.class_name in _MODULES:
         import_module(f"{PACKAGE}.{_MODULES[info.class_name]}")

@@ -94,11 +94,11 @@ def tensordot_node(b: Builder, x1: Any, x2: Any, *, axes: Any = 2) -> Any:
     else:
         first, second = (np.ravel(part).tolist() for part in axes)
     if not first:
-        return array.cast(b, _outer(b, left, right), dtype)
+        return array.cast(b, outer_product(b, left, right), dtype)
     return array.cast(b, tensordot(b, left, right, first, second), dtype)
 
 
-def _outer(b: Builder, x: Any, y: Any) -> Any:
+def outer_product(b: Builder, x: Any, y: Any) -> Any:
     """Return every product of an element of x with one of y, x's axes first."""
     return math.apply(b, ops.Mul(), array.reshape(b, x, (*x.shape, *(1 for _ in range(y.rank)))), y)
 
@@ -106,7 +106,7 @@ def _outer(b: Builder, x: Any, y: Any) -> Any:
 @operations("Outer")
 def outer(b: Builder, x1: Any, x2: Any) -> Any:
     left, right = promoted(b, x1, x2, weak=False)
-    return _outer(b, array.flatten(b, left), array.flatten(b, right))
+    return outer_product(b, array.flatten(b, left), array.flatten(b, right))
 
 
 @operations("Einsum")

@@ -1,0 +1,7 @@
+"""The Python functions of TensorFlow that functional Keras 2 models call on symbolic tensors, by name."""
+
+from __future__ import annotations
+
+from litecast.frontend.keras.functions import array, image, math, neural, products
+
+__all__ = ["array", "image", "math", "neural", "products"]
