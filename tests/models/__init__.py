@@ -29,10 +29,11 @@ class HardModel:
     function: str
     slow: bool = False
     real: bool = False  # made from a model of ../shared/models
+    arguments: tuple[str, ...] = ()  # of the function, after the folder
 
     def stamp(self) -> str:
         """What the cached folder depends on, but for TensorFlow's version."""
-        digest = hashlib.sha256(f"{self.module}.{self.function}".encode())
+        digest = hashlib.sha256(".".join([self.module, self.function, *self.arguments]).encode())
         for name in (self.module, "saving"):
             digest.update((Path(__file__).parent / f"{name}.py").read_bytes())
         return digest.hexdigest()
@@ -78,6 +79,18 @@ MODELS = {
     "vgg16": _image("vgg16"),
 }
 
+FAMILIES = """
+ConvNeXtTiny DenseNet121 EfficientNetB0 EfficientNetV2B0 InceptionResNetV2 InceptionV3 MobileNet MobileNetV2
+MobileNetV3Small NASNetMobile RegNetX002 RegNetY002 ResNet50 ResNet50V2 ResNetRS50 VGG16 VGG19 Xception
+"""
+APPLICATIONS = {
+    f"files_{name}": HardModel("keras_files", "application", slow=True, arguments=(name,))
+    for name in FAMILIES.split()
+}
+"""Families of `keras.applications` as Keras files, each with its SavedModel."""
+
+ALL = MODELS | APPLICATIONS
+
 
 def cache_folder() -> Path:
     """Where built models are kept, outside the checkout."""
@@ -92,7 +105,7 @@ def build(name: str) -> Path:
 
     Raises `NotBuiltError` where it would have to be built and TensorFlow is not installed.
     """
-    model, folder = MODELS[name], cache_folder() / name
+    model, folder = ALL[name], cache_folder() / name
     stamp, with_tensorflow = model.stamp(), importlib.util.find_spec("tensorflow") is not None
     if with_tensorflow:
         versions = [importlib.metadata.version(package) for package in ("tensorflow", "keras")]
@@ -107,7 +120,8 @@ def build(name: str) -> Path:
     unfinished = folder.with_name(f"{name}.{os.getpid()}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
-    getattr(importlib.import_module(f"tests.models.{model.module}"), model.function)(unfinished)
+    builder = getattr(importlib.import_module(f"tests.models.{model.module}"), model.function)
+    builder(unfinished, *model.arguments)
     (unfinished / "stamp").write_text(wanted)
     shutil.rmtree(folder, ignore_errors=True)
     try:

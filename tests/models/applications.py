@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import applications, layers
 
-from .saving import export, randomize, settle, spread_logits
+from .saving import export, image_batch, randomize, settle, spread_logits
 
 
 def _classifier(
@@ -22,7 +22,7 @@ def _classifier(
 
 def _save(folder: Path, model: keras.Model, size: int, low: float, high: float) -> None:
     rng = np.random.default_rng(8)
-    images = _images(rng, 4, size, low, high)
+    images = image_batch(rng, 4, size, low, high)
     for layer in model.layers:
         if isinstance(layer, layers.Normalization) and layer.input_mean is None:
             layer.adapt_mean.assign(rng.uniform(0.4, 0.5, (3,)))
@@ -33,16 +33,6 @@ def _save(folder: Path, model: keras.Model, size: int, low: float, high: float) 
     spread_logits(model, images)
     # Steps take images that the statistics fit: far from them a deep random model magnifies rounding.
     export(model, folder, [{model.input.name: step} for step in (images[:1], images[1:3])])
-
-
-def _images(rng: np.random.Generator, count: int, size: int, low: float, high: float) -> np.ndarray:
-    """Noise over a smooth gradient, different in every image: deep features differ between the images."""
-    ramp = np.linspace(0, 1, size)
-    corner = rng.uniform(0, 1, (4, count, 1, 1, 3))
-    rows, columns = ramp[None, :, None, None], ramp[None, None, :, None]
-    smooth = (corner[0] * (1 - rows) + corner[1] * rows) * (corner[2] * (1 - columns) + corner[3] * columns)
-    image = np.clip(0.7 * smooth + 0.3 * rng.uniform(0, 1, (count, size, size, 3)), 0, 1)
-    return (low + (high - low) * image).astype(np.float32)
 
 
 def mobilenet_v2(folder: Path) -> None:
