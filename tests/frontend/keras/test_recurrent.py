@@ -102,6 +102,19 @@ def test_one_step_is_no_loop(kind: str) -> None:
     assert "While" not in operations(converted)
 
 
+@pytest.mark.parametrize("steps", [100, 103])
+def test_long_sequences_are_two_loops(steps: int) -> None:
+    """Of a number of steps that has divisors, and of one that has none."""
+
+    def build(k: Any) -> Any:
+        x, mask = k.Input((steps, FEATURES)), k.Input((steps,), dtype="bool")
+        options = {"return_sequences": True}
+        results = k.layers.LSTM(64, return_state=True, **options)(x, mask=mask)
+        return k.Model([x, mask], [*results, k.layers.GRU(64, go_backwards=True, **options)(x)])
+
+    check(build, None, masks, formats=("keras",), frameworks=KERAS)
+
+
 def test_time_major() -> None:
     def build(k: Any) -> Any:
         x = k.Input((3, FEATURES), batch_size=6)
