@@ -153,7 +153,7 @@ def test_hashes_are_refused(dtype: str) -> None:
         inputs = k.Input((1,), dtype=dtype), k.Input((1,), dtype=dtype)
         return k.Model(inputs, k.layers.HashedCrossing(5)(inputs))
 
-    refused(cross, "HashedCrossing: it hashes its input", formats=("keras",))
+    refused(cross, "HashedCrossing: it hashes its input")
 
 
 def test_feature_spaces_are_models_of_their_layers(tmp_path: Path) -> None:

@@ -21,6 +21,10 @@ RENAMED: dict[str, dict[str, str]] = {
 
 MODELS = frozenset({"Functional", "Model", "Sequential"})
 """Keras's own classes of models that are their layers."""
+_SILENT = frozenset(
+    {"Discretization", "HashedCrossing", "Pipeline", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"}
+)
+"""Layers of Keras 3 whose `get_config` does not say whether they are trainable."""
 _HOLDERS = frozenset({"Pipeline"})
 """Layers that hold a list of layers and are no models."""
 _WRAPPERS: dict[Any, Any] = {"__tuple__": tuple, "TensorShape": tuple, "ListWrapper": list}
@@ -43,12 +47,13 @@ class LayerConfig:
     def is_operation(self) -> bool:
         """Whether this is a call of a `keras.ops` function, not a layer.
 
-        HDF5 files of Keras 3 leave modules out; but every layer that is called says whether it is trainable.
+        HDF5 files of Keras 3 leave modules out; but nearly every layer says whether it is trainable.
         """
         if self.module:
             return ".ops" in f".{self.module}"
         modern = any(isinstance(node, Mapping) for node in self.nodes)
-        return modern and "trainable" not in self.config and not self.is_network
+        silent = "trainable" not in self.config and self.class_name not in _SILENT
+        return modern and silent and not self.is_network
 
     @property
     def is_network(self) -> bool:
