@@ -22,7 +22,7 @@ RENAMED: dict[str, dict[str, str]] = {
 MODELS = frozenset({"Functional", "Model", "Sequential"})
 """Keras's own classes of models that are their layers."""
 _SILENT = frozenset(
-    {"Discretization", "HashedCrossing", "Pipeline", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"}
+    {"Discretization", "HashedCrossing", "Pipeline", *(f"SpatialDropout{rank}D" for rank in (1, 2, 3))}
 )
 """Layers of Keras 3 whose `get_config` does not say whether they are trainable."""
 _HOLDERS = frozenset({"Pipeline"})
