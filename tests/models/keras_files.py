@@ -137,7 +137,7 @@ def _keep_signal(model: Any) -> None:
     """Make kernels keep the strength of what comes, half of which ReLU takes away."""
     for layer in model.layers:
         if hasattr(layer, "kernel"):
-            layer.kernel.assign(np.sqrt(2) * np.array(layer.kernel))
+            layer.kernel.assign(np.sqrt(2) * np.asarray(layer.kernel))
 
 
 def _save(model: Any, folder: Path, framework: str) -> None:

@@ -45,7 +45,7 @@ def settle(model: Any, inputs: Array, seed: int = 2) -> None:
     model(inputs, training=True)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
-        mean, variance = np.array(norm.moving_mean), np.array(norm.moving_variance)
+        mean, variance = np.asarray(norm.moving_mean), np.asarray(norm.moving_variance)
         norm.moving_mean.assign(mean + rng.normal(0, 0.3, mean.shape) * np.sqrt(variance))
         norm.moving_variance.assign(variance * rng.uniform(0.6, 1.6, variance.shape) + 1e-3)
 
@@ -56,9 +56,9 @@ def spread_logits(model: Any, inputs: Array, wanted: float = 1.0) -> None:
     network = keras.Model if isinstance(model, keras.Model) else tf_keras.Model
     features = network(model.input, head.input)(inputs, training=False)
     activation, head.activation = head.activation, lambda x: x
-    logits = np.array(head(features))
+    logits = np.asarray(head(features))
     head.activation = activation
-    head.kernel.assign(np.array(head.kernel) * (wanted / logits.std()))
+    head.kernel.assign(np.asarray(head.kernel) * (wanted / logits.std()))
 
 
 def image_batch(rng: np.random.Generator, count: int, size: int, low: float, high: float) -> Array:
