@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ from litecast.ir.types import DType
 from litecast.lib.complex import Complex, as_complex, to_tensor
 from litecast.ops import Cast
 
-__all__ = ["trace_saved_model"]
+__all__ = ["as_output", "trace_model", "trace_saved_model"]
 
 ROUNDS = 10
 """Traces after which no further variable may turn out to be written."""
@@ -53,18 +53,30 @@ def trace_saved_model(
     )
     _initialise(tracer, source)
     functions.restore(tracer)
+    return trace_model(
+        tracer, lambda: _trace_all(tracer, source, chosen, shapes or {}, batch), notes, source.url
+    )
+
+
+def trace_model(
+    tracer: Tracer, trace: Callable[[], dict[str, ir.Signature]], notes: list[str], url: str
+) -> ir.Model:
+    """Trace until no further variable turns out to be written, and make the model of the signatures.
+
+    Raises UnsupportedError listing all that has no importer.
+    """
     for _ in range(ROUNDS):
         tracer.retrace = False
         tracer.missing.clear()
         tracer.dropped.clear()
-        traced = _trace_all(tracer, source, chosen, shapes or {}, batch)
+        traced = trace()
         if not tracer.retrace:
             break
     else:
-        raise InternalError(f"{source.url}: after {ROUNDS} traces, more variables turn out to be written")
+        raise InternalError(f"{url}: after {ROUNDS} traces, more variables turn out to be written")
     if tracer.missing:
         raise UnsupportedError(dict.fromkeys(tracer.missing))
-    model = ir.Model(traced, init_graph(list(tracer.variables.values()), run), notes=notes)
+    model = ir.Model(traced, init_graph(list(tracer.variables.values()), tracer.run), notes=notes)
     if tracer.dropped:
         counts = ", ".join(f"{op} {len(names)}" for op, names in sorted(tracer.dropped.items()))
         notes.append(f"left out, for they only check, print or save: {counts}")
@@ -219,7 +231,7 @@ def _trace(
     references = [_tensor(signature.outputs[name], signature, name).name for name in outputs]
     results = tracer.evaluate(b, Frame(source.nodes, arguments), references)
     b.graph.set_outputs(
-        _as_output(b, result, reference) for result, reference in zip(results, references, strict=True)
+        as_output(b, result, reference) for result, reference in zip(results, references, strict=True)
     )
     return ir.Signature(b.graph, inputs, outputs)
 
@@ -237,7 +249,8 @@ def _tensor(spec: TensorSpec, signature: Signature, name: str) -> TensorSpec:
     return spec
 
 
-def _as_output(b: Builder, result: Any, reference: str) -> Value:
+def as_output(b: Builder, result: Any, reference: str) -> Value:
+    """Return what a signature hands out for a result: its tensor, named by the reference."""
     if isinstance(result, Variable):
         result = result.read(b)
     if isinstance(result, Complex):
