@@ -81,7 +81,7 @@ def trace_model_object(
     batch: int | None = None,
     run: Runner | None = None,
 ) -> ir.Model:
-    """Trace a Keras model of the TensorFlow backend through its `call`: subclassed, or with layers of its own.
+    """Trace a Keras model of the TensorFlow backend through its `call`, whatever Python code that is.
 
     The shapes of the inputs are those that the model was built for; where it was not, give one of
     `example_inputs` and `input_signature` (one item per argument of the model's `call`).

@@ -11,12 +11,12 @@ from litecast.errors import FormatError
 __all__ = ["missing_saved_model"]
 
 _EXPORT = "Export the model with `model.export(path)` or `tf.saved_model.save(model, path)`"
-_KERAS = "Load it with Keras and export it: `model.export(path)` writes a SavedModel"
+_KERAS = "Keras files are read by `litecast.convert` and `litecast.load`"
 
 # What the first bytes of a file say: offset, bytes, what it is, what to try.
 _MAGIC = (
     (0, b"\x89HDF\r\n\x1a\n", "is an HDF5 file, as Keras saves models and weights", _KERAS),
-    (0, b"PK\x03\x04", "is a zip archive, as Keras saves models (.keras)", _KERAS),
+    (0, b"PK\x03\x04", "is a zip archive, and no Keras model: it has no config.json", "Unpack it"),
     (4, b"TFL3", "is a TensorFlow Lite model already", ""),
 )
 
@@ -27,8 +27,8 @@ _CONTENTS = (
         "is a SavedModel in chunks (saved_model.cpb), which is not supported",
         "Save the model again without `experimental_image_format`",
     ),
-    ("*.keras", "is no SavedModel, but holds the Keras model {}", _KERAS),
-    ("*.h5", "is no SavedModel, but holds the Keras file {}", _KERAS),
+    ("*.keras", "is no SavedModel, but holds the Keras model {}", "Convert that file itself"),
+    ("*.h5", "is no SavedModel, but holds the Keras file {}", "Convert that file itself"),
     ("*.tflite", "is no SavedModel, but holds the TensorFlow Lite model {}", ""),
     ("model.json", "is no SavedModel but a TensorFlow.js model", "Convert its source model"),
     ("*.index", "is a checkpoint, which has no graph ({})", _EXPORT),
