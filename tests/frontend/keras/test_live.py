@@ -162,7 +162,7 @@ assert numpy.allclose(result, expected, rtol=1e-5), (result, expected)
 """
 
 
-@pytest.mark.parametrize("backend", ["numpy", "jax", "torch"])
+@pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_backend(backend: str) -> None:
     pytest.importorskip("keras")
     pytest.importorskip(backend)
