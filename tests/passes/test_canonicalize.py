@@ -429,6 +429,68 @@ CASES = {
         }
         """,
     ),
+    "there and back": (
+        CANONICALIZE,
+        """
+        graph main(x: f32[n,1,m,6]) -> (y) {
+          a = Squeeze(x) {squeeze_dims=(1)}
+          b = ExpandDims(a, const i32[] 1)
+          y = Neg(b)
+        }
+        """,
+        """
+        graph main(x: f32[n,1,m,6]) -> (y) {
+          y: f32[n,1,m,6] = Neg(x)
+        }
+        """,
+    ),
+    "there and back around a unary operation": (
+        CANONICALIZE,
+        """
+        graph main(x: f32[n,1,m,6]) -> (y) {
+          a = Squeeze(x) {squeeze_dims=(1)}
+          b = Tanh(a)
+          y = ExpandDims(b, const i32[] 1)
+        }
+        """,
+        """
+        graph main(x: f32[n,1,m,6]) -> (y) {
+          y: f32[n,1,m,6] = Tanh(x)
+        }
+        """,
+    ),
+    "there and back around two constants": (
+        CANONICALIZE,
+        """
+        graph main(x: f32[n,1,m,3]) -> (y) {
+          a = Squeeze(x) {squeeze_dims=(1)}
+          b = Mul(const f32[] 2.5, a)
+          c = Add(b, const f32[3] [1, 2, 3])
+          y = ExpandDims(c, const i32[] 1)
+        }
+        """,
+        """
+        graph main(x: f32[n,1,m,3]) -> (y) {
+          %1: f32[n,1,m,3] = Mul(x, const f32[] 2.5)
+          y: f32[n,1,m,3] = Add(%1, const f32[3] [1.0, 2.0, 3.0])
+        }
+        """,
+    ),
+    "there and back around a constant": (
+        CANONICALIZE,
+        """
+        graph main(x: f32[n,1,m,3]) -> (y) {
+          a = Squeeze(x) {squeeze_dims=(1)}
+          b = Sub(a, const f32[1,3] [1, 2, 3])
+          y = ExpandDims(b, const i32[] 1)
+        }
+        """,
+        """
+        graph main(x: f32[n,1,m,3]) -> (y) {
+          y: f32[n,1,m,3] = Sub(x, const f32[3] [1.0, 2.0, 3.0])
+        }
+        """,
+    ),
     "reshapes around a unary operation": (
         CANONICALIZE,
         """
@@ -604,6 +666,26 @@ def test_rewrite(name):
 
 
 UNCHANGED = {
+    "there and back around a constant along another axis": (
+        CANONICALIZE,
+        """
+        graph main(x: f32[n,1,5,3]) -> (y) {
+          a = Reshape(x, const i32[3] [-1, 5, 3])
+          b = Sub(a, const f32[5,1] [1, 2, 3, 4, 5])
+          y = Reshape(b, const i32[4] [-1, 1, 5, 3])
+        }
+        """,
+    ),
+    "there and elsewhere": (
+        CANONICALIZE,
+        """
+        graph main(x: f32[n,1,m,6]) -> (y) {
+          a = Squeeze(x) {squeeze_dims=(1)}
+          b = Tanh(a)
+          y = ExpandDims(b, const i32[] 2)
+        }
+        """,
+    ),
     "two unknown dimensions": (
         CANONICALIZE,
         """

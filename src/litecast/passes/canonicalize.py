@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -107,6 +107,59 @@ def merge_reshapes_around(b: Builder, root: Node, base: Node, x: Value) -> Value
     if vector is None:
         return no("more than one dimension is unknown")
     return b(Reshape(), b(base.op, x), vector)  # type: ignore[no-any-return]
+
+
+VIEWS = (Reshape, Squeeze, ExpandDims)
+
+
+@rule(P((Squeeze, ExpandDims), P(VIEWS, Arg("x"))), quantized=True)
+def drop_way_back(b: Builder, root: Node, x: Value) -> Value | No:
+    """expand_dims(squeeze(x)) -> x"""
+    back = root.output.type == x.type and x.type.shape is not None
+    return x if back else no("the shape is another")
+
+
+@rule(
+    P(
+        (Squeeze, ExpandDims),
+        P(Unary, P(VIEWS, Arg("x"), uses=1), name="base", uses=1, where=is_elementwise),
+    )
+)
+def drop_ways_around(b: Builder, root: Node, base: Node, x: Value) -> Value | No:
+    """expand_dims(tanh(squeeze(x))) -> tanh(x)"""
+    back = x.type.shape is not None and root.output.type.shape == x.type.shape
+    return b(base.op, x) if back else no("the shape is another")
+
+
+FIRST = P((Add, Sub, Mul, Div), P(VIEWS, Arg("x"), uses=1), Const("c"), name="first", uses=1)
+
+
+def _along_last(b: Builder, root: Node, x: Value, steps: Sequence[tuple[Node, Value]]) -> Value | No:
+    """Apply operations with constants along the last axis to x, which has the shape of what is viewed."""
+    shape = x.type.shape
+    if not shape or root.output.type.shape != shape:
+        return no("the shape is another")
+    y = x
+    for node, constant in steps:
+        vector = constant.shape[-1:]
+        if constant.type.size not in (1, *vector) or node.output.shape[-1] != shape[-1]:
+            return no("a constant does not lie along the last axis")
+        y = b(node.op, y, b.const(constant.array().reshape(vector), constant.name))
+    return y
+
+
+@rule(P(VIEWS, FIRST))
+def drop_ways_around_constant(b: Builder, root: Node, first: Node, x: Value, c: Value) -> Value | No:
+    """expand_dims(squeeze(x) + c) -> x + c"""
+    return _along_last(b, root, x, [(first, c)])
+
+
+@rule(P(VIEWS, P((Add, Sub, Mul, Div), FIRST, Const("d"), name="second", uses=1)))
+def drop_ways_around_constants(
+    b: Builder, root: Node, first: Node, second: Node, x: Value, c: Value, d: Value
+) -> Value | No:
+    """expand_dims(squeeze(x) * c + d) -> x * c + d"""
+    return _along_last(b, root, x, [(first, c), (second, d)])
 
 
 @rule(P(Reshape, P(Pad, Arg("x"), Const("paddings"), name="base", uses=1)))
@@ -380,6 +433,10 @@ CANONICALIZE: tuple[Rule, ...] = (
     pack_is_reshape,
     gather_is_reshape,
     merge_reshapes_around,
+    drop_way_back,
+    drop_ways_around,
+    drop_ways_around_constant,
+    drop_ways_around_constants,
     pad_behind_reshape,
     keep_reduced_dims,
     merge_means,

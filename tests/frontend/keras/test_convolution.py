@@ -345,6 +345,7 @@ def _stack(*names: str, shape: tuple[int | None, ...]) -> Any:
             "depthwise": lambda: k.layers.DepthwiseConv2D(3, padding="same"),
             "transposed": lambda: k.layers.Conv2DTranspose(8, 3, strides=2, padding="same"),
             "transposed1d": lambda: k.layers.Conv1DTranspose(8, 3, strides=2, padding="same"),
+            "pool1d": lambda: k.layers.MaxPooling1D(2),
             "norm": lambda: k.layers.BatchNormalization(),
             "relu": lambda: k.layers.ReLU(),
         }
@@ -356,6 +357,7 @@ def _stack(*names: str, shape: tuple[int | None, ...]) -> Any:
     return build
 
 
+POOLED = ["MaxPool2D", "Mul", "Add", "Conv2D"]
 FOLDED = [
     (("conv2d", "norm", "relu"), (8, 8, 4), ["Conv2D"]),
     (("depthwise", "norm", "relu"), (8, 8, 4), ["DepthwiseConv2D"]),
@@ -363,6 +365,8 @@ FOLDED = [
     (("transposed", "norm", "relu"), (8, 8, 4), ["TransposeConv"]),
     (("conv1d", "norm", "relu"), (8, 4), ["Reshape", "Conv2D", "Reshape"]),
     (("conv1d", "norm", "relu"), (None, 4), ["ExpandDims", "Conv2D", "Squeeze"]),
+    (("conv1d", "relu", "pool1d", "norm", "conv1d"), (9, 4), ["Reshape", "Conv2D", *POOLED, "Reshape"]),
+    (("conv1d", "relu", "pool1d", "norm", "conv1d"), (None, 4), ["ExpandDims", "Conv2D", *POOLED, "Squeeze"]),
     (("causal", "norm"), (8, 4), ["Reshape", "Pad", "Conv2D", "Reshape"]),
     (("causal", "norm", "relu"), (None, 4), ["ExpandDims", "Pad", "Conv2D", "Squeeze"]),
 ]

@@ -29,15 +29,14 @@ def _channels_last(b: Builder, x: Value, data_format: str | None, compute: Calla
     """Compute on [n, *spatial, channels], of two spatial axes where there is one."""
     first = (data_format or CHANNELS_LAST) != CHANNELS_LAST
     y = spatial.to_channels_last(b, x) if first else x
-    y = array.squeeze(b, compute(array.expand_dims(b, y, 2)), (2,)) if x.rank == 3 else compute(y)
+    y = array.squeeze(b, compute(array.expand_dims(b, y, 1)), (1,)) if x.rank == 3 else compute(y)
     result: Value = spatial.from_channels_last(b, y) if first else y
     return result
 
 
 def _windows(x: Value, sizes: Any) -> list[int]:
-    """Return a number per axis of channels-last images, which may have a second spatial axis of size 1."""
-    spatial_axes = [*sizes, *[1] * (x.rank - 2 - len(sizes))]
-    return [1, *spatial_axes, 1]
+    """Return a number per axis of channels-last images, which may have one row that Keras does not see."""
+    return [*[1] * (x.rank - 1 - len(sizes)), *sizes, 1]
 
 
 def _pool(
@@ -152,7 +151,9 @@ def _adapt(
     b: Builder, x: Value, compute: Callable[..., Value], output_size: Any, data_format: str | None
 ) -> Value:
     sizes = per_axis(output_size, x.rank - 2)
-    return _channels_last(b, x, data_format, lambda y: compute(b, y, dict(enumerate(sizes, 1))))
+    return _channels_last(
+        b, x, data_format, lambda y: compute(b, y, dict(enumerate(sizes, y.rank - 1 - len(sizes))))
+    )
 
 
 @keras(*[f"AdaptiveMaxPooling{rank}D" for rank in (1, 2, 3)])
