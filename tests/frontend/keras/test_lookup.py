@@ -18,6 +18,7 @@ from tests.frontend.keras.harness import (
     keras,
     layer,
     layers,
+    operations,
     spec,
     tf_keras,
 )
@@ -168,7 +169,7 @@ def test_adapted(kind: str, mode: str) -> None:
         inputs = k.Input((3,), dtype=TYPES[kind])
         return k.Model(inputs, lookup(inputs))
 
-    check(build, rows(kind), formats=("keras", "directory"), random=False)
+    check(build, rows(kind), formats=("keras", "directory", "memory"), random=False)
 
 
 @pytest.mark.parametrize("kind", VOCABULARIES)
@@ -241,3 +242,14 @@ def test_words_to_vectors() -> None:
     words = rows("StringLookup")
     check(build, words, words[:, :1], frameworks=TF_KERAS)
     check(build, words, words[:, :1], frameworks=KERAS, formats=("keras",))
+
+
+def test_a_converted_model_with_tables_converts_again(tmp_path: Path) -> None:
+    """Tables are part of the file: reading and writing it keeps them."""
+    build = layer(lambda k: k.layers.StringLookup(vocabulary=WORDS[:3]), spec((3,), "string"))
+    converted = check(build, rows("StringLookup"), frameworks=KERAS, formats=("keras",))
+    assert operations(converted) == ["Hashtable", "HashtableFind"]
+    converted.save(tmp_path / "model.tflite")
+    again = litecast.convert(tmp_path / "model.tflite")
+    words = rows("StringLookup")
+    np.testing.assert_array_equal(*(next(iter(model(words).values())) for model in (converted, again)))

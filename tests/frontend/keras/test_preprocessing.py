@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -136,7 +137,7 @@ def test_adapted_discretization(mode: str) -> None:
     check(build, formats=("keras", "memory"), random=False)
 
 
-def test_discretization_that_nobody_adapted(tmp_path: Any) -> None:
+def test_discretization_that_nobody_adapted(tmp_path: Path) -> None:
     model = layer(lambda k: k.layers.Discretization(num_bins=4), (1,))(tf_keras)
     model.save(tmp_path / "model.keras")
     with pytest.raises(UnsupportedError, match="never adapted"):
@@ -186,6 +187,29 @@ def test_category_encoding_in_integers() -> None:
     check(
         layer(lambda k: k.layers.CategoryEncoding(5, output_mode="count", dtype="int32"), spec((3,), "int32"))
     )
+
+
+@pytest.mark.parametrize(
+    ("make", "old", "new"),
+    [
+        (lambda k: k.layers.Discretization([0.0, 1.0]), "bins", "bin_boundaries"),
+        (lambda k: k.layers.CategoryEncoding(5, output_mode="binary"), "max_tokens", "num_tokens"),
+        (
+            lambda k: k.layers.IntegerLookup(vocabulary=[1, 3], mask_token=0, max_tokens=9),
+            "max_values",
+            "max_tokens",
+        ),
+        (lambda k: k.layers.IntegerLookup(vocabulary=[1, 3], mask_token=4), "mask_value", "mask_token"),
+    ],
+)
+def test_old_names_of_options(make: Any, old: str, new: str, tmp_path: Path) -> None:
+    model = layer(make, spec((1,), "int64"))(tf_keras)
+    text = model.to_json()
+    assert f'"{new}"' in text
+    (tmp_path / "model.json").write_text(text.replace(f'"{new}"', f'"{old}"'))
+    x = np.array([[0], [1], [3], [4]])
+    (got,) = litecast.convert(tmp_path / "model.json")(x).values()
+    np.testing.assert_array_equal(got, model(x))
 
 
 def test_sparse_results_are_refused() -> None:

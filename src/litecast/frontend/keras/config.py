@@ -15,6 +15,8 @@ __all__ = ["MODELS", "LayerConfig", "decode", "is_serialized", "parse", "policy_
 
 RENAMED: dict[str, dict[str, str]] = {
     "": {"batch_input_shape": "batch_shape"},
+    "CategoryEncoding": {"max_tokens": "num_tokens"},
+    "IntegerLookup": {"mask_value": "mask_token", "max_values": "max_tokens", "oov_value": "oov_token"},
     "LeakyReLU": {"alpha": "negative_slope"},
 }
 """Class ("": all) -> config keys of older versions and what Keras 3 calls them."""

@@ -99,9 +99,14 @@ def discretization(
     num_bins: int | None = None,
     output_mode: str = "int",
     sparse: bool = False,
+    bins: Any = None,
 ) -> Value:
-    """How many boundaries are at most x, as a number or encoded."""
+    """How many boundaries are at most x, as a number or encoded; `bins` was once the name of both options."""
     refuse_sparse(layer, sparse)
+    if isinstance(bins, int):
+        num_bins = bins
+    elif bins is not None:
+        bin_boundaries = bins
     boundaries = _adapted(layer, num_bins) if bin_boundaries is None else bin_boundaries
     x = array.cast(b, inputs, BUCKETED.get(inputs.dtype, inputs.dtype))
     if len(boundaries):
