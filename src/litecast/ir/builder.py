@@ -123,6 +123,9 @@ class Builder:
             or next(op.graphs(), None)
         ):
             return None
+        later = _moved_later(op, inputs, types)
+        if later is not None:
+            return (constant(later),)
         if not any(x is not None for x in inputs) or not self._worth_folding(op, inputs, types):
             return None
         arrays = self._evaluate(op, inputs, types)
@@ -256,6 +259,21 @@ def _convert_scalar(contents: Any, dtype: DType) -> Array:
 
 def _is_settled(contents: Array) -> bool:
     return not any(isinstance(dim, Sym) for dim in np.ravel(contents))
+
+
+def _moved_later(op: Op, inputs: Sequence[Value | None], types: Sequence[TensorType]) -> Lazy | None:
+    """Return a constant that is moved when it is written; None where more is done than to rearrange one."""
+    source, *rest = inputs or [None]
+    const = None if source is None else source.const
+    if source is None or type(const) is not Lazy or not op.movement or op.eval is None or len(types) != 1:
+        return None
+    shape = types[0].shape
+    moves_all = types[0].is_static and types[0].size == source.type.size and source.type.quant is None
+    if shape is None or not moves_all or any(x is not None and isinstance(x.const, Lazy) for x in rest):
+        return None
+    evaluate, others = op.eval, [None if x is None else x.array() for x in rest]
+    sizes = tuple(int(str(dim)) for dim in shape)
+    return Lazy(types[0].dtype, sizes, lambda: np.asarray(evaluate(const.thunk(), *others)))
 
 
 def _note(output: Value, type: TensorType, contents: Array) -> Value:
