@@ -14,10 +14,13 @@ import pytest
 import litecast
 from litecast.errors import UnsupportedError
 from litecast.frontend.keras.layers.quantized import mode_of, unpack
-from tests.frontend.keras.harness import KERAS, Build, check, integers, keras, layer, save, spec
+from tests.frontend.keras.harness import KERAS, Build, check, integers, keras, layer, operations, save, spec
 
 quantizers = keras.quantizers
 Make = Callable[[Any], Any]
+
+
+PARTS = ("query_dense", "key_dense", "value_dense", "output_dense")
 
 
 def weights_only(axis: Any) -> Any:
@@ -46,8 +49,9 @@ def quantized(build: Build, config: Callable[[], Any]) -> Build:
         randomize(model)
         made = config()
         for item in model.layers:
-            if hasattr(item, "kernel") or hasattr(item, "embeddings"):
-                item.quantize(made.mode, config=made)
+            for part in [getattr(item, name) for name in PARTS if hasattr(item, name)] or [item]:
+                if hasattr(part, "kernel") or hasattr(part, "embeddings"):
+                    part.quantize(made.mode, config=made)
         return model
 
     return build_quantized
@@ -64,7 +68,7 @@ DENSE = {
     "joined": (lambda k: k.layers.EinsumDense("abcd,cde->abe", (None, 5), bias_axes="e"), (3, 2, 4)),
 }
 SUMMED = {"heads": 0, "joined": (0, 1)}
-"""The axes that an int8 scale is for, where they are not the first (EinsumDense ignores what is asked for)."""
+"""The axes that an int8 scale is for, where they are not the first."""
 
 
 @pytest.mark.parametrize("mode", CONFIGS)
@@ -86,6 +90,23 @@ def test_activations_stay_floats() -> None:
     (got,) = converted(x).values()
     np.testing.assert_allclose(got, x @ kernel + np.asarray(model.layers[1].bias), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(got, np.asarray(model(x)), rtol=0, atol=0.05)
+
+
+def test_large_weights_are_dequantized_when_they_are_written() -> None:
+    def build(k: Any) -> Any:
+        ids = k.Input((4,), dtype="int32")
+        x = k.layers.Dense(512, activation="relu")(k.layers.Embedding(600, 512)(ids))
+        return k.Model(ids, k.layers.MultiHeadAttention(8, 64)(x, x))
+
+    converted = check(
+        quantized(build, CONFIGS["int4_groups"]),
+        integers(600),
+        frameworks=KERAS,
+        formats=("keras",),
+        static=False,
+    )
+    names = operations(converted)
+    assert [names.count(name) for name in ("FullyConnected", "Reshape", "Transpose")] == [5, 4, 4]
 
 
 # -- float8 ------------------------------------------------------------------------------------------------
@@ -228,9 +249,6 @@ def test_reversible_embedding_in_int8(tie: bool) -> None:
 
 
 # -- attention ---------------------------------------------------------------------------------------------
-
-
-PARTS = ("query_dense", "key_dense", "value_dense", "output_dense")
 
 
 @pytest.mark.parametrize("mode", [mode for mode in CONFIGS if mode != "int8"])
