@@ -84,7 +84,7 @@ def parse(serialized: Any) -> LayerConfig:
         raise ConvertError(f"the config of {serialized['class_name']} is {_brief(config)}, not a dictionary")
     registered = serialized.get("registered_name") or ""
     class_name = serialized["class_name"]
-    renamed: dict[Any, str] = {**RENAMED[""], **({} if registered else RENAMED.get(class_name, {}))}
+    renamed: dict[Any, Any] = {**RENAMED[""], **({} if registered else RENAMED.get(class_name, {}))}
     nodes = serialized.get("inbound_nodes") or []
     return LayerConfig(
         class_name.rpartition(">")[2],
