@@ -84,12 +84,12 @@ def parse(serialized: Any) -> LayerConfig:
         raise ConvertError(f"the config of {serialized['class_name']} is {_brief(config)}, not a dictionary")
     registered = serialized.get("registered_name") or ""
     class_name = serialized["class_name"]
-    renamed: dict[Any, Any] = {**RENAMED[""], **({} if registered else RENAMED.get(class_name, {}))}
+    renamed = {**RENAMED[""], **({} if registered else RENAMED.get(class_name, {}))}
     nodes = serialized.get("inbound_nodes") or []
     return LayerConfig(
         class_name.rpartition(">")[2],
         str(serialized.get("name") or config.get("name") or class_name.lower()),
-        {renamed.get(key, key): decode(value) for key, value in config.items()},
+        {str(renamed.get(key, key)): decode(value) for key, value in config.items()},
         serialized.get("module") or "",
         registered or (class_name if ">" in class_name else ""),
         nodes if isinstance(nodes, list) else [],

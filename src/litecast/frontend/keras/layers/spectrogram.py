@@ -54,14 +54,16 @@ def stft_spectrogram(
     if expand_dims:
         result: Value = array.transpose(b, split, (0, 2, 3, 1)) if last else split
         return result
-    merged = array.transpose(b, split, (0, 2, 1, 3) if last else (0, 1, 3, 2))
-    shape = (
-        (merged.shape[0], merged.shape[1], channels * split.shape[3])
-        if last
-        else (merged.shape[0], channels * split.shape[3], merged.shape[3])
-    )
-    flat: Value = array.reshape(b, merged, shape)
-    return flat
+    return _merged(b, split, last)
+
+
+def _merged(b: Builder, split: Value, last: bool) -> Value:
+    """Return [n, time, channels * bins], or with the time last, of [n, channels, time, bins]."""
+    count, channels, time, bins = split.shape
+    turned = array.transpose(b, split, (0, 2, 1, 3) if last else (0, 1, 3, 2))
+    shape = (count, time, channels * bins) if last else (count, channels * bins, time)
+    result: Value = array.reshape(b, turned, shape)
+    return result
 
 
 def _mode(b: Builder, mode: str, real: Value | None, imaginary: Value | None) -> Value:

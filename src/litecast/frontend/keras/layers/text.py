@@ -42,13 +42,7 @@ def text_vectorization(
     vocabulary_size: int | None = None,
 ) -> Value:
     """The ids of strings that are tokens already: only without standardizing, splitting and n-grams."""
-    steps = {"standardize": standardize, "split": split, "ngrams": ngrams}
-    used = [f"{name}={_shown(value)}" for name, value in steps.items() if value is not None]
-    if used:
-        raise layer.unsupported(
-            f"LiteRT has no operations on the text of strings ({', '.join(used)})",
-            FROM_IDS.format(layer.name) + f" with litecast.keras.vocabulary(path, {layer.name!r})",
-        )
+    _refuse_text(layer, standardize=standardize, split=split, ngrams=ngrams)
     if ragged:
         raise layer.unsupported("it gives a ragged tensor, which TFLite does not have", "use ragged=False")
     ids = string_lookup(
@@ -67,6 +61,15 @@ def text_vectorization(
     if output_mode == "int" and output_sequence_length is not None:
         return pad_or_cut(b, ids, output_sequence_length)
     return ids
+
+
+def _refuse_text(layer: Layer, **steps: Any) -> None:
+    used = [f"{name}={_shown(value)}" for name, value in steps.items() if value is not None]
+    if used:
+        raise layer.unsupported(
+            f"LiteRT has no operations on the text of strings ({', '.join(used)})",
+            FROM_IDS.format(layer.name) + f" with litecast.keras.vocabulary(path, {layer.name!r})",
+        )
 
 
 def _shown(value: Any) -> str:
