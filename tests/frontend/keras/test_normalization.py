@@ -158,6 +158,17 @@ def test_group_axis() -> None:
     check(layers(_all("GroupNormalization", rows), (4, 6, None)))
 
 
+def test_group_with_a_mask() -> None:
+    """Keras 2 weighs the elements by a mask of the shape of the input."""
+
+    def build(k: Any) -> Any:
+        x, mask = k.Input((None, 4, 6)), k.Input((None, 4, 6), dtype="bool")
+        made = {"plain": k.layers.GroupNormalization(2), "first": k.layers.GroupNormalization(2, axis=2)}
+        return k.Model([x, mask], {name: made[name](x, mask=mask) for name in made})
+
+    check(build, frameworks=TF_KERAS)
+
+
 def test_unit() -> None:
     rows: Rows = {"plain": {}, "first": {"axis": 1}, "axes": {"axis": [1, 2]}, "all": {"axis": (1, 2, 3)}}
     check(layers(_all("UnitNormalization", rows), (4, 3, 5)))

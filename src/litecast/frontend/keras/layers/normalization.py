@@ -16,7 +16,7 @@ from litecast.ir.builder import Builder
 from litecast.ir.graph import Value
 from litecast.ir.types import Dim, DType, product
 from litecast.lib import array, math, nn, reduce
-from litecast.ops import Add, Maximum, Mul, Rsqrt, Square, Sub
+from litecast.ops import Add, Div, Maximum, Mul, Rsqrt, Square, Sub
 
 KERAS3_LIMIT, KERAS2_LIMIT = 1e-24, 1e-12
 """Least sum of squares that UnitNormalization divides by: `_normalize` squares its epsilon, `l2_normalize`
@@ -175,9 +175,10 @@ def group_normalization(
     center: bool = True,
     scale: bool = True,
 ) -> Value:
-    """Normalise each example and group of channels: [n, before, groups, channels / groups * after]."""
-    if mask is not None and layer.is_legacy:
-        raise layer.unsupported("it weighs the elements by a mask", "call it without a mask")
+    """Normalise each example and group of channels: [n, before, groups, channels / groups * after].
+
+    Keras 2 weighs the elements by a mask, which broadcasts to the input.
+    """
     x = _as_float(b, inputs)
     (channel_axis,) = _axes(layer, axis, x.rank)
     channels = x.shape[channel_axis]
@@ -194,8 +195,30 @@ def group_normalization(
             array.reshape(b, gamma, [dim for dim in (count, channels // count) if dim != 1]),
             None,
         )
-    normal = nn.standardize(b, array.reshape(b, x, [dim for dim, _ in kept]), over, epsilon, factors)
+    grouped = array.reshape(b, x, [dim for dim, _ in kept])
+    if mask is not None and layer.is_legacy:
+        weights = math.broadcast_to(b, array.cast(b, mask, x.dtype), x.shape)
+        normal = _weighted(b, grouped, array.reshape(b, weights, grouped.shape), over, epsilon, factors)
+    else:
+        normal = nn.standardize(b, grouped, over, epsilon, factors)
     return _scaled(b, array.reshape(b, normal, x.shape), [channel_axis], gamma, beta)
+
+
+def _weighted(
+    b: Builder, x: Value, weights: Value, axes: Sequence[int], epsilon: float, scale: Value | None
+) -> Value:
+    """Standardize by weighted moments (`tf.nn.weighted_moments`)."""
+
+    def mean(value: Value) -> Any:
+        total = reduce.total(b, math.apply(b, Mul(), value, weights), axes, True)
+        return math.apply(b, Div(), total, reduce.total(b, weights, axes, True))
+
+    centred = math.apply(b, Sub(), x, mean(x))
+    factor = b(Rsqrt(), b(Add(), mean(b(Square(), centred)), epsilon))
+    if scale is not None:
+        factor = math.apply(b, Mul(), factor, scale)
+    result: Value = math.apply(b, Mul(), centred, factor)
+    return result
 
 
 @keras("UnitNormalization", masking="pass")
