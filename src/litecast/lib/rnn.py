@@ -45,9 +45,9 @@ def scan(
     """Run `output, states = step(b, sequence[t], states)` for every t; return outputs and last states.
 
     The outputs are stacked along axis 0; without `collect` it is the last one alone. `mask` (BOOL [time,
-    batch]): where it is false the states stay, and the output is the one before (zeros at first), or zeros
-    if `zero_masked` (keras/src/backend/tensorflow/rnn.py). `unroll`: a copy of the step for each t, if their
-    number is known.
+    batch, ...]): where it is false the states stay, and the output is the one before (zeros at first), or
+    zeros if `zero_masked` (keras/src/backend/tensorflow/rnn.py). `unroll`: a copy of the step for each t, if
+    their number is known.
     """
     steps = sequence.shape[0]
     if steps == 0:
@@ -58,10 +58,13 @@ def scan(
         mask = _of_rank(b, mask, output.rank + 1)
     # Without a mask the last output is the last value of the state that it is.
     same = list(after).index(output) if mask is None and output in after else None
-    recurrence = _Recurrence(step, output.type, mask is not None and not zero_masked, collect, same)
-    if steps == 1 or (unroll and isinstance(steps, int)):
-        return recurrence.unrolled(b, sequence, mask, states)
-    return recurrence.looped(b, sequence, mask, states)
+    looks_back = mask is not None and not zero_masked
+    recurrence = _Recurrence(step, output.type, looks_back, zero_masked and not collect, collect, same)
+    run = recurrence.unrolled if steps == 1 or (unroll and isinstance(steps, int)) else recurrence.looped
+    outputs, now = run(b, sequence, mask, states)
+    if mask is not None and zero_masked and collect:  # once, not in every turn
+        outputs = math.select(b, mask, outputs, 0.0)
+    return outputs, now
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,7 @@ class _Recurrence:
     step: Step
     output: TensorType
     looks_back: bool
+    zeroed: bool
     collect: bool
     same: int | None
 
@@ -85,7 +89,9 @@ class _Recurrence:
             old if new is old else math.select(b, _of_rank(b, keep, new.rank), new, old)
             for new, old in zip(after, states, strict=True)
         ]
-        return math.select(b, keep, output, before if self.looks_back else 0.0), kept
+        if self.looks_back or self.zeroed:
+            output = math.select(b, keep, output, before if self.looks_back else 0.0)
+        return output, kept
 
     def zeros(self, b: Builder, *dims: Dim) -> Value:
         """Return outputs of zeros, stacked along axes of `dims`."""

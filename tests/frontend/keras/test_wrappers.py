@@ -93,7 +93,7 @@ def test_masks() -> None:
 
 
 def test_padded_tail() -> None:
-    """H3: no more than two loops, and fewer operations than half of the official 2 WHILE and 11 RESHAPE."""
+    """H3: no more than two loops per layer, whose masks hold, and the second call equals the first."""
 
     def fill(rng: np.random.Generator, shape: Any, dtype: Any) -> np.ndarray:
         rows = rng.standard_normal(shape).astype(dtype)

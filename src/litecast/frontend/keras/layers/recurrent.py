@@ -239,12 +239,12 @@ class Recurrent:
         return [self.inward(b, value) for value in values]
 
     def steps_mask(self, b: Builder, mask: Value | None) -> Value | None:
-        """Return the mask as BOOL [time, batch]."""
+        """Return the mask as BOOL [time, batch, 1]."""
         if mask is None:
             return None
-        if mask.rank == 3 and mask.shape[-1] == 1:
-            mask = array.squeeze(b, mask, (-1,))
-        if mask.rank != 2:
+        if mask.rank == 2:
+            mask = array.expand_dims(b, mask, 2)
+        if mask.rank != 3 or mask.shape[-1] != 1:
             raise self.layer.unsupported(
                 f"its mask has {mask.rank} dimensions", "give it one number per time step: [batch, time]"
             )
