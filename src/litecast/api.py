@@ -16,6 +16,7 @@ from litecast.errors import ConvertError, FormatError, InternalError, Verificati
 from litecast.files import replacing
 from litecast.ir.graph import Model
 from litecast.report import Report, SignatureInfo, describe, op_counts, weight_bytes
+from litecast.sources import TFLITE, kind_of, name_of, read_source
 
 if TYPE_CHECKING:
     from litecast.tflite.runtime import Runtime
@@ -25,13 +26,6 @@ __all__ = ["Converted", "convert", "load", "save", "verify"]
 Source = str | PathLike[str]
 Progress = Callable[[str], None]
 Phase = Callable[[str], AbstractContextManager[None]]
-TAKES = {
-    "saved_model": {"signatures", "tags", "shapes", "batch"},
-    "keras": {"shapes", "batch", "weights", "custom_objects", "states"},
-    "tflite": set[str](),
-}
-"""Kind of source -> the options that it has."""
-KINDS = {"saved_model": "a SavedModel", "keras": "a Keras model", "tflite": "a .tflite file"}
 UNKNOWN_SIZES = ((1, 1), (32, 1), (256, 1), (12, 12))
 """What unknown dimensions, and the first one of an input, are tried as when LiteRT checks a result."""
 
@@ -93,79 +87,28 @@ def load(
     weights: Source | None = None,
     custom_objects: Mapping[str, Any] | None = None,
     states: str = "variables",
+    example_inputs: Sequence[Any] | None = None,
+    input_signature: Sequence[Any] | None = None,
 ) -> Model:
-    """Read a SavedModel, a Keras model (file or in memory) or a `.tflite` into the IR, without optimising it.
+    """Read a source of any kind (see `convert`) into the IR, without optimising it.
 
-    Options that the kind of source does not have are a ConvertError (see `convert` for what they mean).
-    Raises FormatError for what is missing, broken or none of these.
+    Options that the kind of source does not have are a ConvertError. Raises FormatError for what is missing,
+    broken or no model.
     """
-    kind = _kind(source)
-    given = {
-        "signatures": signatures is not None,
-        "tags": bool(tags),
-        "shapes": bool(shapes),
-        "batch": batch is not None,
-        "weights": weights is not None,
-        "custom_objects": bool(custom_objects),
-        "states": states != "variables",
-    }
-    foreign = [name for name, is_given in given.items() if is_given and name not in TAKES[kind]]
-    if foreign:
-        raise ConvertError(f"{foreign[0]} does not apply to {KINDS[kind]}")
-    if kind == "tflite":
-        from litecast.tflite.reader import read
-
-        return read(source)
-    from litecast.tflite.runtime import evaluate
-
-    if kind == "keras":
-        from litecast.frontend.keras.model import trace_keras
-        from litecast.keras import lowerings
-
-        return trace_keras(
-            keras_source(source, weights),
-            shapes=shapes,
-            batch=batch,
-            run=evaluate,
-            custom=lowerings(custom_objects),
-            states=states,
-        )
-    if signatures is not None and not signatures:
-        raise ConvertError("name at least one signature, or leave signatures out for all of them")
-    from litecast.frontend.tensorflow.model import trace_saved_model
-    from litecast.frontend.tensorflow.saved_model import read_saved_model
-
-    return trace_saved_model(
-        read_saved_model(source, tags),
-        signatures=[signatures] if isinstance(signatures, str) else signatures,
-        shapes=shapes,
-        batch=batch,
-        run=evaluate,
+    return read_source(
+        source,
+        {
+            "signatures": signatures,
+            "tags": tags,
+            "shapes": shapes,
+            "batch": batch,
+            "weights": weights,
+            "custom_objects": custom_objects,
+            "states": states,
+            "example_inputs": example_inputs,
+            "input_signature": input_signature,
+        },
     )
-
-
-def _kind(source: Any) -> str:
-    """Return what a source is, a key of TAKES."""
-    if not isinstance(source, (str, os.PathLike)):
-        return "keras"
-    if _is_tflite(source):
-        return "tflite"
-    from litecast.frontend.keras.archive import is_keras
-
-    return "keras" if is_keras(source) else "saved_model"
-
-
-def keras_source(source: Any, weights: Source | None = None) -> Any:
-    """Read a Keras file, or a config and its weights, or a model in memory."""
-    if isinstance(source, (str, os.PathLike)):
-        from litecast.frontend.keras.archive import read_keras
-
-        return read_keras(source, weights)
-    from litecast.frontend.keras.live import read_live
-
-    if weights is not None:
-        raise ConvertError("weights applies to a config file; a model in memory has its own")
-    return read_live(source)
 
 
 def convert(
@@ -179,6 +122,8 @@ def convert(
     weights: Source | None = None,
     custom_objects: Mapping[str, Any] | None = None,
     states: str = "variables",
+    example_inputs: Sequence[Any] | None = None,
+    input_signature: Sequence[Any] | None = None,
     reference: Source | None = None,
     tolerance: float = TOLERANCE,
     conversion_metadata: bool = True,
@@ -188,7 +133,8 @@ def convert(
 
     Args:
         source: a SavedModel directory or URL; a Keras model: `.keras`, `.h5`, `config.json` or a model in
-            memory (of Keras or tf_keras, any backend); or a `.tflite` file to optimise again.
+            memory (of Keras or tf_keras, any backend); a TensorFlow function; or a `.tflite` file to optimise
+            again.
         output: where to write the result, whole or not at all; None: a temporary file.
         signatures: key or keys of the signatures of a SavedModel to convert; None: all.
         tags: the tags of the meta graph of a SavedModel; None: `serve`, or the only one.
@@ -197,6 +143,8 @@ def convert(
         weights: the weights of a Keras model whose source is its config.
         custom_objects: lowerings of the model's own Keras layers by class name (see `litecast.keras`).
         states: how stateful Keras layers keep state: in "variables", or as inputs and outputs ("io").
+        example_inputs: inputs to trace a model or function in memory with, where nothing says what it takes.
+        input_signature: their types and shapes instead, as `tf.TensorSpec`.
         reference: an `.npz` of inputs and outputs to compare with; VerificationError on a mismatch.
         tolerance: relative error (max|a-b| / max|reference|) that the comparison allows.
         conversion_metadata: write the `CONVERSION_METADATA` entry.
@@ -205,7 +153,7 @@ def convert(
     The result always passes the IR verifier and is allocated by LiteRT (memory-mapped, without delegates).
     Raises FormatError for a bad file and UnsupportedError listing all that cannot be converted.
     """
-    report = Report(source=_name(source))
+    report = Report(source=name_of(source))
     started = progress or (lambda phase: None)
     reading = {
         "signatures": signatures,
@@ -215,6 +163,8 @@ def convert(
         "weights": weights,
         "custom_objects": custom_objects,
         "states": states,
+        "example_inputs": example_inputs,
+        "input_signature": input_signature,
     }
 
     def phase(name: str) -> AbstractContextManager[None]:
@@ -223,7 +173,7 @@ def convert(
 
     def build(path: Path) -> None:
         with phase("read"):
-            model = load(source, **reading)  # type: ignore[arg-type]
+            model = read_source(source, reading)
             _check_recorded(model, source)
         report.notes = model.notes
         _optimise(model, report, phase)
@@ -243,13 +193,6 @@ def convert(
     return converted
 
 
-def _name(source: Any) -> str:
-    """Return how messages call a source: its path, or the name of a model in memory."""
-    if isinstance(source, (str, os.PathLike)):
-        return fspath(source)
-    return str(getattr(source, "name", None) or type(source).__name__)
-
-
 def _keep(sources: Sequence[Any], output: Source) -> None:
     """Raise FormatError where the output would take the place of a source."""
     for source in sources:
@@ -266,7 +209,7 @@ def _check_recorded(model: Model, source: Any) -> None:
     """Raise FormatError where what a `.tflite` records of its tensors contradicts its operations."""
     from litecast.ir.verify import verify as verify_ir
 
-    if _kind(source) != "tflite":
+    if kind_of(source) is not TFLITE:
         return
     try:
         verify_ir(model)
@@ -368,19 +311,6 @@ def verify(
         runtime = Runtime(model)
     steps = read_reference(reference) if isinstance(reference, (str, os.PathLike)) else list(reference)
     return check(runtime, steps, tolerance)
-
-
-def _is_tflite(source: Source) -> bool:
-    """Whether a path is a `.tflite`: by its file identifier or, as when it is cut short, by its name."""
-    path = Path(fspath(source))
-    if not path.is_file():
-        return False
-    try:
-        with path.open("rb") as file:
-            start = file.read(8)
-    except OSError as error:
-        raise FormatError(path, f"cannot be read ({error.strerror})") from error
-    return start[4:] == b"TFL3" or path.suffix == ".tflite"
 
 
 def _temporary_path() -> Path:

@@ -52,11 +52,10 @@ def vocabulary(model: Any, layer: str | None = None) -> list[Any]:
     `get_vocabulary()`. Raises ConvertError where no such layer is found, or where the file does not hold its
     vocabulary.
     """
-    from litecast.api import keras_source
     from litecast.frontend.keras.layers.lookup import HAVE_VOCABULARY, vocabulary_of
-    from litecast.frontend.keras.model import all_layers
+    from litecast.frontend.keras.model import all_layers, read_source
 
-    layers = all_layers(keras_source(model))
+    layers = all_layers(read_source(model))
     found = {item.name: item for item in layers if item.class_name in HAVE_VOCABULARY}
     if layer is None and len(found) == 1:
         (layer,) = found
