@@ -293,9 +293,14 @@ def _save_legacy_weights(k: Any, model: Any, path: Path) -> None:
 # -- running -------------------------------------------------------------------------------------------
 
 
+def structure(model: Any) -> Any:
+    """The model's symbolic inputs as it takes them."""
+    return model.inputs[0] if type(model).__name__ == "Sequential" else model.input
+
+
 def symbolic_inputs(model: Any) -> list[Any]:
     """The model's inputs in its own order."""
-    return list(model.inputs)
+    return [tensor for _, tensor in leaves(structure(model))]
 
 
 def _open_batch(model: Any) -> bool:
@@ -344,11 +349,15 @@ def uniform(low: float = 0.0, high: float = 1.0) -> Fill:
 
 def call(model: Any, arrays: Sequence[Array]) -> Any:
     """The framework's own answer, in inference mode."""
-    tensors = [tf.constant(array) for array in arrays]
-    if len(tensors) == 1 and not isinstance(model.input, (dict, list, tuple)):
-        return model(tensors[0], training=False)
-    flat = keras.tree if isinstance(model, keras.Model) else tf.nest
-    return model(flat.pack_sequence_as(model.input, tensors), training=False)
+    return model(_packed(structure(model), iter(arrays)), training=False)
+
+
+def _packed(shape: Any, arrays: Iterator[Array]) -> Any:
+    if isinstance(shape, Mapping):
+        return {key: _packed(item, arrays) for key, item in shape.items()}
+    if isinstance(shape, (list, tuple)):
+        return type(shape)([_packed(item, arrays) for item in shape])
+    return tf.constant(next(arrays))
 
 
 def _expected(model: Any, steps: Sequence[Sequence[Array]]) -> list[dict[str, Array]]:
@@ -361,16 +370,21 @@ def _expected(model: Any, steps: Sequence[Sequence[Array]]) -> list[dict[str, Ar
     return [dict(flatten(call(model, arrays))) for arrays in steps]
 
 
-def flatten(structure: Any, path: str = "") -> Iterator[tuple[str, Array]]:
-    """(path, array) of every tensor of a structure of dicts, lists and tuples, in its own order."""
-    if isinstance(structure, Mapping):
-        for key, item in structure.items():
-            yield from flatten(item, f"{path}/{key}" if path else str(key))
-    elif isinstance(structure, (list, tuple)):
-        for index, item in enumerate(structure):
-            yield from flatten(item, f"{path}/{index}" if path else str(index))
+def leaves(nest: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """(path, leaf) of a structure of dicts, lists and tuples, in its own order."""
+    if isinstance(nest, Mapping):
+        for key, item in nest.items():
+            yield from leaves(item, f"{path}/{key}" if path else str(key))
+    elif isinstance(nest, (list, tuple)):
+        for index, item in enumerate(nest):
+            yield from leaves(item, f"{path}/{index}" if path else str(index))
     else:
-        yield path, np.asarray(structure)
+        yield path, nest
+
+
+def flatten(nest: Any) -> Iterator[tuple[str, Array]]:
+    """(path, array) of every tensor of a result."""
+    return ((path, np.asarray(leaf)) for path, leaf in leaves(nest))
 
 
 def _signature(converted: litecast.Converted) -> Any:
@@ -412,7 +426,7 @@ def _run(
 ) -> tuple[dict[str, Array], dict[str, Array]]:
     """Run once; return the model's own outputs, and what its states (as inputs) are for the next call."""
     infos = _signature(converted).inputs
-    names = _names([tensor.name for tensor in symbolic_inputs(model)], [info.name for info in infos])
+    names = _names(model, [info.name for info in infos])
     feeds = dict(zip(names, arrays, strict=False))
     extra = [info for info in infos if info.name not in feeds]
     for info in extra:
@@ -424,9 +438,13 @@ def _run(
     return own, {info.name: array for info, array in zip(extra, rest, strict=True)}
 
 
-def _names(wanted: Sequence[str], there: Sequence[str]) -> list[str]:
-    """The model's own input names where the file has them, else the file's in their order."""
-    return list(wanted) if set(wanted) <= set(there) else list(there[: len(wanted)])
+def _names(model: Any, there: Sequence[str]) -> list[str]:
+    """What the file calls the model's inputs: by key, else by the input's own name, else by position."""
+    found = list(leaves(structure(model)))
+    for names in ([path for path, _ in found], [tensor.name for _, tensor in found]):
+        if set(names) <= set(there):
+            return names
+    return list(there[: len(found)])
 
 
 def _problems(
