@@ -186,6 +186,7 @@ def test_zero_points_that_keras_leaves_out(mode: str, tmp_path: Path) -> None:
     source, _ = save(keras, model, "keras", tmp_path)
     with pytest.raises(UnsupportedError, match="lacks the zero points"):
         litecast.convert(source)
+    check(lambda k: model, frameworks=KERAS, static=False, random=False, formats=("memory",))
 
 
 @pytest.mark.parametrize("bits", [2, 4, 8])
@@ -263,7 +264,7 @@ def test_attention_that_was_quantized_in_place(mode: str) -> None:
             getattr(item, part).quantize("int4", config=CONFIGS[mode]())
         return model
 
-    check(build, frameworks=KERAS, static=False, random=False, formats=("keras",))
+    check(build, frameworks=KERAS, static=False, random=False, formats=("keras", "memory"))
 
 
 def test_int8_attention_that_was_quantized_in_place() -> None:
@@ -275,7 +276,7 @@ def test_int8_attention_that_was_quantized_in_place() -> None:
         item.output_dense.quantize("int8", config=weights_only((0, 1)))
         return model
 
-    check(build, frameworks=KERAS, static=False, random=False, formats=("keras",))
+    check(build, frameworks=KERAS, static=False, random=False, formats=("keras", "memory"))
 
 
 # -- LoRA --------------------------------------------------------------------------------------------------
@@ -300,21 +301,22 @@ def adapted(name: str, config: Callable[[], Any] | None = None) -> Build:
 
 @pytest.mark.parametrize("name", ADAPTED)
 def test_lora(name: str) -> None:
-    """Merged in `.keras`, apart in HDF5."""
-    check(adapted(name), integers(9) if name == "embedding" else None, frameworks=KERAS, static=False)
+    """Merged in `.keras`, apart in HDF5 and in memory."""
+    fill = integers(9) if name == "embedding" else None
+    check(adapted(name), fill, frameworks=KERAS, static=False, formats=("keras", "h5", "memory"))
 
 
 @pytest.mark.parametrize("mode", CONFIGS)
 @pytest.mark.parametrize("name", ADAPTED)
 def test_lora_on_quantized_weights(name: str, mode: str) -> None:
-    """Apart in HDF5; saving as `.keras` quantizes the merged weights again."""
+    """Apart in HDF5 and in memory; saving as `.keras` quantizes the merged weights again."""
     config = CONFIGS[mode] if mode != "int8" else lambda: weights_only(-1 if name == "embedding" else 0)
     check(
         adapted(name, config),
         integers(9) if name == "embedding" else None,
         frameworks=KERAS,
         static=False,
-        formats=("h5",),
+        formats=("h5", "memory"),
     )
 
 

@@ -149,13 +149,31 @@ class LiveGroup(Group):
         return None if found is None else found.array
 
     def _own(self) -> dict[str, Stored]:
-        """List the layer's variables as it would save them (`Layer.save_own_variables`)."""
+        """List the layer's variables as it saves them (`save_own_variables`), or as its call has them."""
         if self._variables is None:
             saved: dict[str, Any] = {}
-            if self._layer is not None:
+            if _keeps_more(self._layer):
+                saved = _as_called(self._layer)
+            elif self._layer is not None:
                 self._layer.save_own_variables(saved)
             self._variables = {key: _stored(joined(self.path, key), item) for key, item in saved.items()}
         return self._variables
+
+
+def _keeps_more(layer: Any) -> bool:
+    """Whether saving a Keras 3 layer merges or leaves out variables: adapted or quantized ones."""
+    adapted = getattr(layer, "lora_enabled", False) or getattr(layer, "quantization_mode", None)
+    return bool(adapted) and hasattr(layer, "variable_serialization_spec")
+
+
+def _as_called(layer: Any) -> dict[str, Any]:
+    """List the variables in the order of a file, and those of LoRA by their names."""
+    attributes = {"kernel": "_kernel", "embeddings": "_embeddings"}
+    names = layer.variable_serialization_spec[layer.quantization_mode]
+    found = [getattr(layer, attributes.get(name, name), None) for name in names]
+    numbered = {str(index): item for index, item in enumerate(item for item in found if item is not None)}
+    adapters = [f"lora_{name}_{half}" for name in attributes for half in "ab"]
+    return {**numbered, **{name: getattr(layer, name) for name in adapters if hasattr(layer, name)}}
 
 
 def _stored(name: str, variable: Any) -> Stored:

@@ -254,7 +254,9 @@ def _unsaved(layer: Layer, form: Format, shapes: Shapes, count: int) -> dict[str
         return {}
     config = layer.config.get("quantization_config") or {}
     if not (config.get("config") or {}).get("symmetric"):
-        hint = "save the model with another version of Keras: not even 3.15 itself can load this file"
+        hint = (
+            "convert the model in memory, or save it with another version: 3.15 itself cannot load this file"
+        )
         raise layer.unsupported(NO_ZERO_POINTS.format(form.mode.upper()), hint)
     return {"kernel_zero": np.full(shapes["kernel_zero"], 2 ** (form.bits - 1), np.uint8)}
 
@@ -267,14 +269,15 @@ def _tell(layer: Layer, mode: str) -> None:
 # -- LoRA ------------------------------------------------------------------------------------------------
 
 
-def _is_lora(layer: Layer) -> bool:
-    """Whether the updates are apart from the kernel, as in legacy HDF5: `save_own_variables` merges them."""
-    return bool(layer.config.get("lora_rank")) and layer.stored("0") is None
+def _is_lora(layer: Layer, name: str = "kernel") -> bool:
+    """Whether the updates are apart from the kernel, as in memory and legacy HDF5: other files merge them."""
+    apart = layer.stored("0") is None or layer.stored(f"lora_{name}_a") is not None
+    return bool(layer.config.get("lora_rank")) and apart
 
 
 def _lora(b: Builder, layer: Layer, shape: Sequence[int], name: str = "kernel") -> Callable[[], Array] | None:
     """Return what computes the update, None where there is none or it is merged already."""
-    if not _is_lora(layer):
+    if not _is_lora(layer, name):
         return None
     rank = int(layer.config["lora_rank"])
     scale = np.float32((layer.config.get("lora_alpha") or rank) / rank)
@@ -396,7 +399,7 @@ def tables(b: Builder, layer: Layer, rows: int, columns: int, *, reverse: bool =
 
 
 def _plain_tables(b: Builder, layer: Layer, rows: int, columns: int, reverse: bool) -> list[Value]:
-    table = layer.weight(b, "embeddings", (rows, columns), trainable=not _is_lora(layer))
+    table = layer.weight(b, "embeddings", (rows, columns), trainable=not _is_lora(layer, "embeddings"))
     update = _lora(b, layer, (rows, columns), "embeddings")
     if update is not None:
         table = b.const(table.array() + update(), f"{layer.path}/embeddings")
