@@ -1,4 +1,4 @@
-"""Models that users report as hard: half floats, images of unknown size, legacy files, augmentation, lookups."""
+"""Models that users report as hard: half floats, images of unknown size, legacy files, augmentation, words."""
 
 from __future__ import annotations
 
