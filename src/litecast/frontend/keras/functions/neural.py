@@ -9,7 +9,7 @@ import numpy as np
 
 from litecast import ops
 from litecast.frontend.keras.functions.table import function, positions, raw, same_type
-from litecast.frontend.keras.operations import indexing, reductions
+from litecast.frontend.keras.operations import indexing, normalization, reductions
 from litecast.frontend.keras.operations.promotion import axes_of, is_tensor, tensor
 from litecast.ir.builder import Builder
 from litecast.ir.graph import Value
@@ -274,15 +274,7 @@ def moments(b: Builder, x: Any, axes: Any, shift: Any = None, keepdims: Any = Fa
 def batch_normalization(
     b: Builder, x: Any, mean: Any, variance: Any, offset: Any, scale: Any, variance_epsilon: Any
 ) -> Any:
-    """x * inv + (offset - mean * inv), inv = scale / sqrt(variance + epsilon); operands broadcast."""
-    average, spread = (tensor(b, value, x.dtype) for value in (mean, variance))
-    inverse = math.apply(b, ops.Rsqrt(), math.apply(b, ops.Add(), spread, float(variance_epsilon)))
-    if scale is not None:
-        inverse = math.apply(b, ops.Mul(), inverse, tensor(b, scale, x.dtype))
-    shift = math.apply(b, ops.Neg(), math.apply(b, ops.Mul(), average, inverse))
-    if offset is not None:
-        shift = math.apply(b, ops.Add(), shift, tensor(b, offset, x.dtype))
-    return math.apply(b, ops.Add(), math.apply(b, ops.Mul(), x, inverse), shift)
+    return normalization.normalized(b, x, mean, variance, offset, scale, float(variance_epsilon))
 
 
 @function("local_response_normalization", "lrn")

@@ -6,11 +6,28 @@ from litecast.frontend.keras.operations import (
     casting,
     creation,
     elementwise,
+    image,
     indexing,
     movement,
+    neural,
+    normalization,
     products,
     reductions,
     refused,
+    spectral,
 )
 
-__all__ = ["casting", "creation", "elementwise", "indexing", "movement", "products", "reductions", "refused"]
+__all__ = [
+    "casting",
+    "creation",
+    "elementwise",
+    "image",
+    "indexing",
+    "movement",
+    "neural",
+    "normalization",
+    "products",
+    "reductions",
+    "refused",
+    "spectral",
+]
