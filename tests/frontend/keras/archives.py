@@ -61,7 +61,9 @@ def legacy(version: str = "2.4.0", prefix: str = "model_weights/", **extra: Any)
     return hdf5({f"{place}/dense/kernel:0": KERNEL, f"{place}/dense/bias:0": BIAS}, attributes | extra)
 
 
-def archive(members: Mapping[str, bytes | str] | None = None, compression: int = zipfile.ZIP_STORED) -> bytes:
+def archive(
+    members: Mapping[str, bytes | str | None] | None = None, compression: int = zipfile.ZIP_STORED
+) -> bytes:
     """A `.keras` archive of one Dense layer; `members` are added or take the place of its own."""
     whole = {
         "metadata.json": json.dumps({"keras_version": "3.15.0"}),
@@ -72,6 +74,6 @@ def archive(members: Mapping[str, bytes | str] | None = None, compression: int =
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", compression) as file:
         for name, data in whole.items():
-            if data:
+            if data is not None:
                 file.writestr(name, data)
     return content.getvalue()

@@ -1,14 +1,14 @@
 """HDF5 files as read-only arrays: whatever is stored in one piece is a view of the mapped bytes.
 
-The HDF5 library only reads the structure, and is closed again before anything else happens: names come from
-hard links of the file alone, so that no link or external dataset leads out of it.
+The library is only opened for what `hdf5_structure` does not read (chunks, filters, newer layouts), and
+closed again before anything else happens. Names come from hard links, so that nothing leads out of the file.
 """
 
 from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,14 +17,15 @@ import ml_dtypes
 import numpy as np
 
 from litecast.errors import FormatError
+from litecast.frontend.keras.hdf5_structure import MAGIC, Broken, Structure, Unusual
 
 __all__ = ["MAGIC", "Hdf5", "Stored", "Window"]
 
-MAGIC = b"\x89HDF\r\n\x1a\n"
 _FLOOR = 1 << 26
 """Bytes up to which a dataset may be as much larger than what is stored of it as it likes."""
 _EXPANSION = 1000
 """How often larger than its stored bytes a dataset may be (deflate reaches 1032 to 1 on zeros)."""
+_UNUSUAL = object()
 
 
 @dataclass(eq=False)
@@ -55,13 +56,29 @@ class Hdf5:
         self.url = url
         self._data = data
         self._names: dict[str, bytes] = {}
-        with self._open() as file:
-            self._visit(file)
+        self._structure: Structure | None = None
+        try:
+            self._structure = Structure(data)
+        except Unusual:
+            with self._open() as file:
+                self._visit(file)
+        except Broken as error:
+            raise self._broken(error) from error
+        else:
+            for name in (*self._structure.groups, *self._structure.datasets):
+                if name:
+                    self._names[name.replace("\\", "/")] = name.encode("utf-8", "surrogateescape")
 
     @property
     def names(self) -> Iterable[str]:
         """Paths of all groups and datasets, `/` between the parts."""
         return self._names.keys()
+
+    @property
+    def groups(self) -> Iterable[str]:
+        """Paths of all groups."""
+        datasets = self.datasets(self.names)
+        return [name for name in self.names if name not in datasets]
 
     def __contains__(self, name: str) -> bool:
         return name in self._names
@@ -72,13 +89,17 @@ class Hdf5:
 
     def all_attributes(self, groups: Iterable[str]) -> dict[str, dict[str, Any]]:
         """Return the attributes of several groups, those of types that Keras does not write left out."""
+        return self._each(groups, self._plain_attributes, self._library_attributes)
+
+    def _library_attributes(self, groups: Iterable[str]) -> dict[str, dict[str, Any]]:
         import h5py
 
         found = {}
         with self._open() as file:
             for group in groups:
                 item = h5py.h5o.open(file.id, self._names[group] if group else b"/")
-                attributes = h5py.Group(item).attrs
+                held = h5py.Dataset if isinstance(item, h5py.h5d.DatasetID) else h5py.Group
+                attributes = held(item).attrs
                 found[group] = {
                     key: _text(attributes[key])
                     for key in attributes
@@ -88,6 +109,66 @@ class Hdf5:
 
     def datasets(self, names: Iterable[str]) -> dict[str, Stored]:
         """Describe those of the names that are datasets."""
+        found = self._each(names, self._plain_dataset, self._library_datasets)
+        return {name: stored for name, stored in found.items() if stored is not None}
+
+    def _each(
+        self,
+        names: Iterable[str],
+        plain: Callable[[str], Any],
+        library: Callable[[list[str]], Mapping[str, Any]],
+    ) -> dict[str, Any]:
+        """Describe everything without the library, and with it what is left."""
+        found, left = {}, []
+        try:
+            for name in names:
+                item = self._usual(plain, name)
+                if item is _UNUSUAL:
+                    left.append(name)
+                else:
+                    found[name] = item
+        except Broken as error:
+            raise self._broken(error) from error
+        return {**found, **(library(left) if left else {})}
+
+    def _usual(self, plain: Callable[[str], Any], name: str) -> Any:
+        try:
+            return plain(name)
+        except Unusual:
+            return _UNUSUAL
+
+    def _plain_attributes(self, group: str) -> dict[str, Any]:
+        return self._plain().attributes(self._original(group))
+
+    def _plain(self) -> Structure:
+        if self._structure is None:
+            raise Unusual
+        return self._structure
+
+    def _original(self, name: str) -> str:
+        return self._names[name].decode("utf-8", "surrogateescape") if name else ""
+
+    def _broken(self, error: Broken) -> FormatError:
+        return FormatError(self.url, f"is no readable HDF5 file: it {error}")
+
+    def _plain_dataset(self, name: str) -> Stored | None:
+        """Describe a dataset that is stored in one piece, None where the name is a group."""
+        structure, original = self._plain(), self._original(name)
+        if original not in structure.datasets:
+            return None
+        entry = structure.entry(original)
+        dtype, shape, offset = entry.kind.dtype, entry.shape, entry.offset
+        if offset is None or entry.external or dtype is None or dtype.kind not in "fiuVb":
+            raise Unusual
+        if dtype.kind == "V" and dtype != ml_dtypes.bfloat16:
+            dtype = self._opaque(None, name, dtype)
+        size = math.prod(shape) * dtype.itemsize
+        if offset + size > self._data.size:
+            raise FormatError(self.url, f"is cut short: {name} ends after the end of the file")
+        native = dtype.newbyteorder("=") if dtype.kind in "fiu" else dtype
+        return Stored(name, shape, native, lambda: self._view(offset, shape, dtype))
+
+    def _library_datasets(self, names: Iterable[str]) -> dict[str, Stored]:
         import h5py
 
         found = {}
@@ -153,7 +234,8 @@ class Hdf5:
         raise FormatError(self.url, f"{name} is of the type {dtype}, which Keras has no variables of")
 
     def _view(self, offset: int, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
-        return np.frombuffer(self._data, dtype, math.prod(shape), offset).reshape(shape)
+        array = np.frombuffer(self._data, dtype, math.prod(shape), offset).reshape(shape)
+        return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
     def _read(self, name: str, dtype: Any) -> np.ndarray:
         """Read what is compressed, in chunks, or of a type that is not stored as numpy has it."""
