@@ -7,6 +7,7 @@ result with the Builder `b` and the macros of `litecast.lib`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from os import PathLike
 from typing import Any, TypeVar
 
 from litecast.errors import ConvertError
@@ -52,10 +53,12 @@ def vocabulary(model: Any, layer: str | None = None) -> list[Any]:
     `get_vocabulary()`. Raises ConvertError where no such layer is found, or where the file does not hold its
     vocabulary.
     """
+    from litecast.frontend.keras.archive import read_keras
     from litecast.frontend.keras.layers.lookup import HAVE_VOCABULARY, vocabulary_of
-    from litecast.frontend.keras.model import all_layers, read_source
+    from litecast.frontend.keras.live import read_live
+    from litecast.frontend.keras.model import all_layers
 
-    layers = all_layers(read_source(model))
+    layers = all_layers(read_keras(model) if isinstance(model, (str, PathLike)) else read_live(model))
     found = {item.name: item for item in layers if item.class_name in HAVE_VOCABULARY}
     if layer is None and len(found) == 1:
         (layer,) = found

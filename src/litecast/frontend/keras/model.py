@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from os import PathLike
 from typing import Any
 
 import numpy as np
 
 from litecast.errors import ConvertError, UnsupportedError
 from litecast.frontend.entry import check_names, check_sizes, input_type
-from litecast.frontend.keras.archive import KerasSource, read_keras
+from litecast.frontend.keras.archive import KerasSource
 from litecast.frontend.keras.config import LayerConfig, parse, policy_name
 from litecast.frontend.keras.importer import LayerImporter, Masked
 from litecast.frontend.keras.layer import Layer
@@ -25,21 +24,10 @@ from litecast.ir.builder import Builder, Composite, Runner
 from litecast.ir.graph import Graph, Value
 from litecast.ir.types import DType
 
-__all__ = ["SIGNATURE", "all_layers", "read_source", "trace_keras"]
+__all__ = ["SIGNATURE", "all_layers", "trace_keras"]
 
 SIGNATURE = "serving_default"
 REDUCED = ("float16", "bfloat16", "float64")
-
-
-def read_source(source: Any, weights: str | PathLike[str] | None = None) -> KerasSource:
-    """Read a Keras file, or a config and its weights, or a model in memory."""
-    if isinstance(source, (str, PathLike)):
-        return read_keras(source, weights)
-    from litecast.frontend.keras.live import read_live
-
-    if weights is not None:
-        raise ConvertError("weights applies to a config file; a model in memory has its own")
-    return read_live(source)
 
 
 def trace_keras(
