@@ -16,7 +16,7 @@ from litecast.errors import ConvertError, FormatError, InternalError, Verificati
 from litecast.files import replacing
 from litecast.ir.graph import Model
 from litecast.report import Report, SignatureInfo, describe, op_counts, weight_bytes
-from litecast.sources import TFLITE, kind_of, name_of, read_source
+from litecast.sources import DEFAULTS, TFLITE, kind_of, name_of, read_source
 
 if TYPE_CHECKING:
     from litecast.tflite.runtime import Runtime
@@ -95,20 +95,7 @@ def load(
     Options that the kind of source does not have are a ConvertError. Raises FormatError for what is missing,
     broken or no model.
     """
-    return read_source(
-        source,
-        {
-            "signatures": signatures,
-            "tags": tags,
-            "shapes": shapes,
-            "batch": batch,
-            "weights": weights,
-            "custom_objects": custom_objects,
-            "states": states,
-            "example_inputs": example_inputs,
-            "input_signature": input_signature,
-        },
-    )
+    return read_source(source, _reading(locals()))
 
 
 def convert(
@@ -153,22 +140,12 @@ def convert(
     The result always passes the IR verifier and is allocated by LiteRT (memory-mapped, without delegates).
     Raises FormatError for a bad file and UnsupportedError listing all that cannot be converted.
     """
+    reading = _reading(locals())
     report = Report(source=name_of(source))
-    started = progress or (lambda phase: None)
-    reading = {
-        "signatures": signatures,
-        "tags": tags,
-        "shapes": shapes,
-        "batch": batch,
-        "weights": weights,
-        "custom_objects": custom_objects,
-        "states": states,
-        "example_inputs": example_inputs,
-        "input_signature": input_signature,
-    }
 
     def phase(name: str) -> AbstractContextManager[None]:
-        started(name)
+        if progress is not None:
+            progress(name)
         return report.phase(name)
 
     def build(path: Path) -> None:
@@ -184,6 +161,12 @@ def convert(
 
     if output is not None:
         _keep([source, weights], output)
+    return _built(build, output, report)
+
+
+def _built(build: Callable[[Path], None], output: Source | None, report: Report) -> Converted:
+    """Let `build` write `output`, whole or not at all, or a file that lives as long as the result."""
+    if output is not None:
         with replacing(output) as temporary:
             build(temporary)
         return Converted(Path(output), report)
@@ -191,6 +174,11 @@ def convert(
     weakref.finalize(converted, converted.path.unlink, missing_ok=True)
     build(converted.path)
     return converted
+
+
+def _reading(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those arguments of a call that say how its source is read."""
+    return {name: arguments[name] for name in DEFAULTS}
 
 
 def _keep(sources: Sequence[Any], output: Source) -> None:
