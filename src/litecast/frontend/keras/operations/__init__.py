@@ -15,6 +15,7 @@ from litecast.frontend.keras.operations import (
     reductions,
     refused,
     spectral,
+    warp,
 )
 
 __all__ = [
@@ -30,4 +31,5 @@ __all__ = [
     "reductions",
     "refused",
     "spectral",
+    "warp",
 ]

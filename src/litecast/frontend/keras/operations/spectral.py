@@ -163,7 +163,7 @@ def _inverse_window(taps: Any, step: int) -> Any:
 
 
 def _overlapped(b: Builder, frames: Any, count: int, step: int) -> Any:
-    """Return the sum of frames [..., count, size], each moved on by `step`: pieces of a step, padded apart."""
+    """Return the sum of frames [..., count, size], each `step` after the last: pieces, padded apart."""
     size = frames.shape[-1]
     pieces = -(-size // step)
     lead = frames.shape[:-2]
