@@ -141,9 +141,17 @@ CALIBRATED = {
         lambda k, dtype: k.layers.EinsumDense("abc,cde->abde", (None, 2, 3), bias_axes="de", dtype=dtype),
         (3, 12),
     ),
+    "no_bias": (
+        lambda k, dtype: k.layers.EinsumDense("abc,cde->abde", (None, 2, 3), dtype=dtype),
+        (3, 12),
+    ),
     "joined": (
         lambda k, dtype: k.layers.EinsumDense("abcd,cde->abe", (None, 15), bias_axes="e", dtype=dtype),
         (3, 2, 6),
+    ),
+    "first": (
+        lambda k, dtype: k.layers.EinsumDense("abcd,cde->abe", (None, 5), bias_axes="e", dtype=dtype),
+        (3, 12, 2),
     ),
 }
 POLICIES = ["gptq/4/4", "gptq/4/-1", "gptq/8/4", "gptq/3/5", "gptq/2/4", "awq/4/4", "awq/4/-1"]
@@ -178,6 +186,20 @@ def calibrated(name: str, mode: str, *, zero_points: bool = True) -> Build:
 @pytest.mark.parametrize("name", CALIBRATED)
 def test_calibrated(name: str, mode: str) -> None:
     check(calibrated(name, mode), frameworks=KERAS, static=False, random=False)
+
+
+@pytest.mark.parametrize("mode", POLICIES)
+def test_calibrated_sublayers_that_the_config_does_not_name(mode: str) -> None:
+    def build(k: Any) -> Any:
+        x, biased = k.Input((5, 12)), mode[0] == "g"
+        made = calibrated("heads" if biased else "no_bias", mode)(k).layers[1]
+        item = k.layers.MultiHeadAttention(2, 3, use_bias=biased)
+        model = k.Model(x, item(x, x))
+        item._tracker.unlock()
+        item._query_dense = made
+        return model
+
+    check(build, frameworks=KERAS, static=False, random=False, formats=("keras", "memory"))
 
 
 @pytest.mark.parametrize("mode", ["gptq/4/4", "awq/4/4"])

@@ -28,9 +28,8 @@ DOT_PRODUCT = 3.38953e38 * -0.7
 """Score of what is masked in `dot_product_attention` (keras/src/backend/tensorflow/nn.py)."""
 SOFTMAX = -1e9
 """Score of what is masked in a Softmax layer, and what is added to it in Keras 2 and in Attention."""
-# Dropout is for training, `flash_attention` is a way to compute the same; tf_keras stores the shapes that a
-# layer was built for.
-HARMLESS = ("dropout", "flash_attention", "query_shape", "key_shape", "value_shape")
+# `flash_attention` is a way to compute the same; tf_keras stores the shapes that a layer was built for.
+HARMLESS = ("flash_attention", "query_shape", "key_shape", "value_shape")
 
 
 # -- masks -------------------------------------------------------------------------------------------------
@@ -86,7 +85,7 @@ def _lowered(b: Builder, scores: Value, mask: Any) -> Any:
 # -- Attention and AdditiveAttention -----------------------------------------------------------------------
 
 
-@keras("Attention", harmless=HARMLESS)
+@keras("Attention", harmless=("dropout",))  # which is for training
 def attention(
     b: Builder,
     inputs: Any,
@@ -112,7 +111,7 @@ def attention(
     return _attended(b, scores, value, mask, causal or use_causal_mask, return_attention_scores)
 
 
-@keras("AdditiveAttention", harmless=HARMLESS)
+@keras("AdditiveAttention", harmless=("dropout",))  # which is for training
 def additive_attention(
     b: Builder,
     inputs: Any,
@@ -207,7 +206,7 @@ def multi_head_attention(
     return (result, weights) if return_attention_scores else result
 
 
-@keras("GroupedQueryAttention", "GroupQueryAttention", harmless=HARMLESS)
+@keras("GroupedQueryAttention", "GroupQueryAttention", harmless=HARMLESS[:1])
 def grouped_query_attention(
     b: Builder,
     query: Value,

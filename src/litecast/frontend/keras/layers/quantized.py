@@ -93,7 +93,7 @@ def _mapped(inner: Mapping[str, Any], path: str) -> Any:
     return next((policies[key] for key in policies if re.fullmatch(key, path)), inner.get("default_policy"))
 
 
-def _format(layer: Layer, rows: int, columns: int) -> Format | None:
+def _format(layer: Layer, shape: tuple[int, ...], rows: int) -> Format | None:
     """Return how the layer's kernel is quantized, None where it is not.
 
     A sublayer that was quantized in place has no policy in the file, and one of a policy map may have another
@@ -101,12 +101,14 @@ def _format(layer: Layer, rows: int, columns: int) -> Format | None:
     """
     mode, *numbers = mode_of(layer.policy, layer.path).split("/")
     if not mode or (_is_map(layer.policy) and layer.stored("0") is not None):
-        return _stored_format(layer, rows, columns)
+        return _stored_format(layer, shape)
     if mode not in ORDER:
         raise layer.unsupported(f"its weights are quantized as {mode}", f"use one of {', '.join(ORDER)}")
     sizes = [-1 if number == "None" else int(number) for number in numbers]
     block = sizes[-1] if sizes else -1
-    groups = math.ceil(rows / block) if block > 0 else int(mode in ("gptq", "awq"))
+    calibrated = mode in ("gptq", "awq")
+    rows = _calibrated_matrix(shape)[0] if calibrated else rows
+    groups = math.ceil(rows / block) if block > 0 else int(calibrated)
     return Format(mode, groups, sizes[0] if len(sizes) > 1 else 4)
 
 
@@ -114,12 +116,12 @@ def _is_map(policy: Any) -> bool:
     return isinstance(policy, Mapping) and "policy_map" in (policy.get("config") or {})
 
 
-def _stored_format(layer: Layer, rows: int, columns: int) -> Format | None:
+def _stored_format(layer: Layer, shape: tuple[int, ...]) -> Format | None:
     first, second = layer.stored("0"), layer.stored("1")
     if first is not None and first.dtype == np.int8:
         scale = layer.stored("2") if layer.stored("2") is not None else second
         grouped = scale is not None and layer.stored("3" if scale is not second else "2") is not None
-        if first.size == rows * columns:
+        if first.shape == shape:
             return Format("int8")
         return Format("int4", scale.shape[0] if grouped and scale is not None else 0)
     offset = next((at for at, array in enumerate((first, second)) if _is_bytes(array)), None)
@@ -128,6 +130,7 @@ def _stored_format(layer: Layer, rows: int, columns: int) -> Format | None:
     kernel, scale = layer.stored(str(offset)), layer.stored(str(offset + 1))
     has_zero = _is_bytes(layer.stored(str(offset + 2)))
     mode = "awq" if layer.stored(str(offset + 3 + has_zero)) is not None else "gptq"
+    columns = _calibrated_matrix(shape)[1]
     bits = 8 if kernel.shape[0] == columns else 4 if kernel.shape[0] == (columns + 1) // 2 else 2
     return Format(mode, scale.shape[-1], bits)
 
@@ -183,7 +186,7 @@ def _kernel(layer: Layer, shape: Sequence[Dim], labels: tuple[str, str]) -> _Ker
     sizes = tuple(int(str(dim)) for dim in shape)
     columns = math.prod(dim for dim, label in zip(sizes, labels[0], strict=True) if label in labels[1])
     rows = math.prod(sizes) // max(columns, 1)
-    form = _format(layer, rows, columns)
+    form = _format(layer, sizes, rows)
     if form is None:
         return None
     if form.mode in ("gptq", "awq"):
