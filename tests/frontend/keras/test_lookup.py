@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -253,3 +254,31 @@ def test_a_converted_model_with_tables_converts_again(tmp_path: Path) -> None:
     again = litecast.convert(tmp_path / "model.tflite")
     words = rows("StringLookup")
     np.testing.assert_array_equal(*(next(iter(model(words).values())) for model in (converted, again)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"), [("IntegerLookup", b"-1\n5\nsix"), ("StringLookup", b"[UNK]\n\xff\xfe")]
+)
+def test_a_broken_vocabulary_is_named(kind: str, content: bytes, tmp_path: Path) -> None:
+    lookup = getattr(keras.layers, kind)()
+    lookup.adapt(LEARNED[kind])
+    inputs = keras.Input((3,), dtype=TYPES[kind])
+    keras.Model(inputs, lookup(inputs)).save(tmp_path / "model.keras")
+    with zipfile.ZipFile(tmp_path / "model.keras") as archive:
+        archive.extractall(tmp_path / "model")
+    (broken,) = (tmp_path / "model" / "assets").rglob("vocabulary.txt")
+    broken.write_bytes(content)
+    with pytest.raises(UnsupportedError, match=r"vocabulary\.txt is not one of (integers|UTF-8 text)"):
+        litecast.convert(tmp_path / "model")
+
+
+@pytest.mark.parametrize("mode", ["multi_hot", "count"])
+def test_vectors_go_into_other_layers(mode: str) -> None:
+    """Keras 3 gives integers, which other layers promote."""
+
+    def build(k: Any) -> Any:
+        inputs = k.Input((3,), dtype="string")
+        vectors = k.layers.StringLookup(vocabulary=WORDS[:4], output_mode=mode)(inputs)
+        return k.Model(inputs, [k.layers.Dense(2)(vectors), k.layers.BatchNormalization()(vectors)])
+
+    check(build, rows("StringLookup"))

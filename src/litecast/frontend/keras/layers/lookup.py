@@ -129,14 +129,15 @@ def _from_file(layer: Layer, kind: type) -> list[Any]:
             "the file does not hold its vocabulary: HDF5 keeps none that was adapted",
             "save the model as .keras, or give the layer a list: vocabulary=layer.get_vocabulary()",
         )
-    text = content.decode().replace("\r\n", "\n").replace("\r", "\n")
-    lines = text.split("\n") if layer.is_legacy else text.splitlines()
-    while lines and lines[-1] == "" and not layer.is_legacy:
-        lines.pop()
     try:
+        text = content.decode().replace("\r\n", "\n").replace("\r", "\n")
+        lines = text.split("\n") if layer.is_legacy else text.splitlines()
+        while lines and lines[-1] == "" and not layer.is_legacy:
+            lines.pop()
         return [kind(line) for line in lines]
     except ValueError as error:
-        raise layer.unsupported(f"its {FILE} is not one of integers ({error})") from error
+        what = "integers" if kind is int else "UTF-8 text"
+        raise layer.unsupported(f"its {FILE} is not one of {what} ({error})") from error
 
 
 # -- layers ----------------------------------------------------------------------------------------------
