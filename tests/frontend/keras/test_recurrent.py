@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import litecast
+from litecast.errors import UnsupportedError
 from tests.frontend.keras.harness import (
     EVERY_FORMAT,
     KERAS,
     TF_KERAS,
+    built,
     check,
     keras,
     layer,
@@ -298,3 +302,51 @@ def test_speed_needs_one_product_before_the_loop() -> None:
         names = operations(converted)
         assert names.count("While") == 1
         assert names.count("FullyConnected") == 1
+
+
+# -- in models ---------------------------------------------------------------------------------------------
+
+
+def test_encoder_and_decoder_under_masks() -> None:
+    """Keras 3 gives a layer that is called on several tensors no mask that came with one; tf_keras does."""
+
+    def build(k: Any) -> Any:
+        ids, targets = (k.Input((None,), dtype="int32") for _ in range(2))
+        embed = k.layers.Embedding(9, FEATURES, mask_zero=True)
+        _, *states = k.layers.LSTM(UNITS, return_state=True)(embed(ids))
+        y = k.layers.LSTM(UNITS, return_sequences=True)(embed(targets), initial_state=states)
+        return k.Model([ids, targets], k.layers.GRU(3, return_sequences=True)(y))
+
+    check(build)
+
+
+def test_nested_model_called_twice() -> None:
+    def build(k: Any) -> Any:
+        x = k.Input(SEQUENCE)
+        inner = k.Model(x, k.layers.LSTM(3, return_sequences=True)(k.layers.Masking()(x)))
+        y = k.Input(SEQUENCE)
+        return k.Model(y, [inner(y), k.layers.GRU(2)(inner(y))])
+
+    check(build)
+
+
+# -- what is refused ---------------------------------------------------------------------------------------
+
+
+def test_unknown_option_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "model.json"
+    model = built("keras", layer(make("LSTM"), SEQUENCE))
+    path.write_text(model.to_json().replace('"use_bias"', '"peephole": true, "use_bias"'))
+    model.save_weights(tmp_path / "model.weights.h5")
+    with pytest.raises(UnsupportedError, match="peephole"):
+        litecast.convert(path, weights=tmp_path / "model.weights.h5")
+
+
+def test_state_of_unknown_batch_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "model.json"
+    model = built("keras", layer(make("LSTM", stateful=True), spec((3, FEATURES), batch=2)))
+    path.write_text(model.to_json().replace('"batch_shape": [2,', '"batch_shape": [null,'))
+    model.save_weights(tmp_path / "model.weights.h5")
+    with pytest.raises(UnsupportedError, match="--batch 1"):
+        litecast.convert(path, weights=tmp_path / "model.weights.h5")
+    litecast.convert(path, weights=tmp_path / "model.weights.h5", batch=1)
