@@ -24,6 +24,7 @@ models: ## build the hard models into the test cache ahead of the tests
 
 docs: ## write the pages that are made from the source
 	$(PYTHON) docs/operations.py
+	$(PYTHON) docs/keras.py
 
 format: ## put every file in the house's format
 	$(PYTHON) -m ruff format .

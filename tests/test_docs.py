@@ -110,7 +110,8 @@ def test_output_is_compared(shown: str, printed: str, same: bool) -> None:
     assert matches(shown, printed) is same
 
 
-def test_the_list_of_operations_is_up_to_date() -> None:
-    code = "import runpy; print(end=runpy.run_path('docs/operations.py')['page']())"
+@pytest.mark.parametrize("name", ["operations", "keras"])
+def test_what_is_made_from_the_importers_is_up_to_date(name: str) -> None:
+    code = f"import runpy; print(end=runpy.run_path('docs/{name}.py')['page']())"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert (ROOT / "docs" / "operations.md").read_text() == done.stdout, "run: make docs"
+    assert (ROOT / "docs" / f"{name}.md").read_text() == done.stdout, "run: make docs"
