@@ -174,6 +174,20 @@ def test_against_the_framework(tmp_path: Path, framework: str, name: str, form: 
 
 
 @pytest.mark.filterwarnings("ignore")
+def test_sharded_weights(tmp_path: Path) -> None:
+    k = pytest.importorskip("keras")
+    import litecast
+
+    model = _randomised(_deep(k))
+    model.save_weights(tmp_path / "m.weights.json", max_shard_size=1e-7)
+    assert len(list(tmp_path.glob("*.h5"))) > 1
+    (tmp_path / "m.json").write_text(model.to_json())
+    inputs = np.ones((2, 4), np.float32)
+    (result,) = litecast.convert(tmp_path / "m.json", weights=tmp_path / "m.weights.json")(inputs).values()
+    np.testing.assert_allclose(result, np.asarray(model(inputs, training=False)), rtol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore")
 def test_weights_of_other_names(tmp_path: Path) -> None:
     """A legacy file goes by order where the layers have other names: as when a model is built twice."""
     k = pytest.importorskip("tf_keras")
@@ -452,3 +466,13 @@ def test_snake_case(name: str, snake: str) -> None:
 def test_version_of_a_config_says_how_layers_are_counted(tmp_path: Path) -> None:
     (tmp_path / "m.h5").write_bytes(legacy("2.15.0"))
     assert read_keras(tmp_path / "m.h5").keras_version == "2.15.0"
+
+
+@pytest.mark.parametrize("value", [None, [], {}, 1.5, "x", [[1]]])
+@pytest.mark.parametrize("key", ["class_name", "config", "name", "shared_object_id", "module"])
+def test_plan_takes_any_config(key: str, value: Any) -> None:
+    """What is wrong with a config is told by whoever interprets it."""
+    weights = tree(["layers/dense/vars/0"])
+    weights.plan(sequential({**dense("d"), key: value}))
+    weights.plan(sequential(sequential(dense("d"), name="inner") | {key: value}))
+    assert first(weights.root([]).layers(dense_keys("d"))[0]) == 0.0

@@ -304,7 +304,7 @@ class _Walk:
         while stack:
             item = stack.pop()
             if isinstance(item, Mapping):
-                self._ids[item.get("shared_object_id")] += 1
+                self._ids[_shared_id(item)] += 1
                 stack.extend(item.values())
             elif isinstance(item, list):
                 stack.extend(item)
@@ -318,15 +318,13 @@ class _Walk:
         for layer in config["layers"] if isinstance(config.get("layers"), list) else ():
             if not isinstance(layer, Mapping) or str(layer.get("module", "")).startswith("keras.src.ops"):
                 continue
-            inner = layer.get("config")
-            name = layer.get("name") or (inner.get("name") if isinstance(inner, Mapping) else None)
             seen = self._twin(layer) is not None
             kind = snake_case(str(layer.get("class_name")).rpartition(">")[2])
             number = counts.get(kind, 0)
             if not (seen and self._renumbered):
                 counts[kind] = number + 1
             place = f"{kind}_{number}" if number else kind
-            self._layer(layer, joined(path, str(name)), joined(location, f"layers/{place}"))
+            self._layer(layer, joined(path, _name(layer)), joined(location, f"layers/{place}"))
         for attribute, held in config.items():
             if isinstance(held, Mapping) and "class_name" in held and "config" in held:
                 self._layer(held, joined(path, attribute), joined(location, attribute))
@@ -336,7 +334,7 @@ class _Walk:
         if twin is not None:
             self._elsewhere[path] = twin
             return
-        shared = layer.get("shared_object_id")
+        shared = _shared_id(layer)
         if shared is None and self._key(layer) in self._visited:
             self._namesakes[path] = self._visited[self._key(layer)]
         self._visited.setdefault(self._key(layer) if shared is None else shared, location)
@@ -344,17 +342,24 @@ class _Walk:
 
     def _twin(self, layer: Mapping[str, Any]) -> str | None:
         """Find the same object by its id; the first of its kind lost that where a nested model was copied."""
-        shared = layer.get("shared_object_id")
+        shared = _shared_id(layer)
         if shared is None:
             return None
         namesake = self._visited.get(self._key(layer)) if self._ids[shared] == 1 else None
         return self._visited.get(shared, namesake)
 
     def _key(self, layer: Mapping[str, Any]) -> Any:
-        inner = layer.get("config")
-        return layer.get("class_name"), layer.get("name") or (
-            inner.get("name") if isinstance(inner, Mapping) else None
-        )
+        return str(layer.get("class_name")), _name(layer)
+
+
+def _shared_id(serialized: Mapping[str, Any]) -> int | None:
+    shared = serialized.get("shared_object_id")
+    return shared if isinstance(shared, int) else None
+
+
+def _name(layer: Mapping[str, Any]) -> str:
+    inner = layer.get("config")
+    return str(layer.get("name") or (inner.get("name") if isinstance(inner, Mapping) else None))
 
 
 def snake_case(class_name: str) -> str:
