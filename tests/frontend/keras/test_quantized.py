@@ -389,3 +389,71 @@ def test_an_unknown_mode_is_named(tmp_path: Path) -> None:
     keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)]).save_weights(weights)
     with pytest.raises(UnsupportedError, match="quantized as int3"):
         litecast.convert(path, weights=weights)
+
+
+# -- ternary (Keras 3.16, whose files are written by hand here) ----------------------------------------------
+
+
+def written(path: Path, kind: str, config: dict[str, Any], variables: list[np.ndarray]) -> dict[str, Any]:
+    """A model of one layer as config and weights; what `litecast.convert` takes."""
+    import json
+
+    import h5py
+
+    model = keras.Sequential([keras.Input((13,)), keras.layers.Dense(6, name="last")])
+    serialized = json.loads(model.to_json())
+    serialized["config"]["layers"][1]["class_name"] = kind
+    serialized["config"]["layers"][1]["config"].update(config)
+    if kind != "Dense":
+        del serialized["config"]["layers"][1]["config"]["quantization_config"]
+    (path / "model.json").write_text(json.dumps(serialized))
+    with h5py.File(path / "model.weights.h5", "w") as file:
+        name = "ternary_dense" if kind == "TernaryDense" else "dense"
+        for index, array in enumerate(variables):
+            file[f"layers/{name}/vars/{index}"] = array
+    return {"source": path / "model.json", "weights": path / "model.weights.h5"}
+
+
+RNG = np.random.default_rng(0)
+BIAS = RNG.standard_normal(6).astype(np.float32)
+
+
+@pytest.mark.parametrize("kind", ["Dense", "TernaryDense"])
+def test_ternary_kernels(kind: str, tmp_path: Path) -> None:
+    signs = RNG.integers(-1, 2, (13, 6))
+    digits = np.concatenate([signs, np.zeros((2, 6), int)]).reshape(3, 5, 6) + 1
+    packed = sum(digits[:, place] * 3**place for place in range(5)).astype(np.uint8)
+    config = {"dtype": "ternary_from_float32", **({"threshold": None} if kind == "TernaryDense" else {})}
+    variables = [packed, BIAS, np.asarray(0.3, np.float32)]
+    x = RNG.standard_normal((4, 13)).astype(np.float32)
+    (got,) = litecast.convert(**written(tmp_path, kind, config, variables))(x).values()
+    np.testing.assert_allclose(got, 0.3 * (x @ signs) + BIAS, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("threshold", [None, 0.0, 0.5])
+def test_ternary_dense(threshold: float | None, tmp_path: Path) -> None:
+    kernel = RNG.standard_normal((13, 6)).astype(np.float32)
+    mean = np.abs(kernel).mean()
+    signs = np.sign(kernel) * (np.abs(kernel) > (mean / 2 if threshold is None else threshold))
+    x = RNG.standard_normal((4, 13)).astype(np.float32)
+    source = written(tmp_path, "TernaryDense", {"threshold": threshold}, [kernel, BIAS])
+    (got,) = litecast.convert(**source)(x).values()
+    expected = (mean if threshold is None else 1) * (x @ signs) + BIAS
+    np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_packed_fields_of_two_bits(tmp_path: Path) -> None:
+    """GPTQ of Keras 3.16 holds four 2-bit values in a byte, earlier versions one."""
+    values = RNG.integers(0, 4, (6, 13)).astype(np.uint8)
+    padded = np.concatenate([values, np.zeros((2, 13), np.uint8)]).reshape(2, 4, 13)
+    packed = sum(padded[:, place] << (2 * place) for place in range(4)).astype(np.uint8)
+    scale, zero = RNG.uniform(0.1, 1, (6, 4)).astype(np.float32), RNG.integers(0, 4, (6, 4)).astype(np.uint8)
+    groups = np.arange(13, dtype=np.float32) // 4
+    index = groups.astype(int)
+    x = RNG.standard_normal((4, 13)).astype(np.float32)
+    expected = x @ ((values - zero[:, index].astype(np.float32)) * scale[:, index]).T + BIAS
+    for stored in (packed, values):
+        variables = [BIAS, stored, scale, zero, groups]
+        source = written(tmp_path, "Dense", {"dtype": "gptq/2/4_from_float32"}, variables)
+        (got,) = litecast.convert(**source)(x).values()
+        np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)

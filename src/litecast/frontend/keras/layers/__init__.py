@@ -56,6 +56,7 @@ FAMILIES = {
         "MaxPooling1D MaxPooling2D MaxPooling3D"
     ),
     "layers.preprocessing": "CategoryEncoding Discretization Normalization Pipeline Rescaling",
+    "layers.quantized": "TernaryDense",
     "layers.recurrent": "CuDNNGRU CuDNNLSTM GRU GRUV1 LSTM LSTMV1 RNN SimpleRNN",
     "layers.reshaping": (
         "Cropping1D Cropping2D Cropping3D Flatten Permute RepeatVector Reshape UpSampling1D UpSampling2D "

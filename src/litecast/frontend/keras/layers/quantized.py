@@ -17,11 +17,13 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
+from litecast.frontend.keras.importer import keras
 from litecast.frontend.keras.layer import Layer
 from litecast.ir.builder import Builder
 from litecast.ir.graph import Lazy, Value
 from litecast.ir.op import Array
 from litecast.ir.types import Dim, DType
+from litecast.lib import array, linalg, nn
 
 __all__ = ["tables", "weight_and_bias"]
 
@@ -32,16 +34,21 @@ LAZY_SIZE = 1 << 18
 ORDER = {
     "int8": "kernel bias kernel_scale",
     "int4": "kernel bias kernel_scale kernel_zero g_idx",
+    "ternary": "kernel bias kernel_scale",
     "float8": "kernel bias inputs_scale inputs_amax_history kernel_scale kernel_amax_history "
     "outputs_grad_scale outputs_grad_amax_history",
     "gptq": "bias kernel kernel_scale kernel_zero g_idx",
     "awq": "bias kernel kernel_scale kernel_zero awq_scales g_idx",
 }
 """What a Dense or EinsumDense layer stores, by mode, in order; it leaves out what it does not have."""
-BYTES = {"int8": DType.INT8, "int4": DType.INT8, "gptq": DType.UINT8, "awq": DType.UINT8}
+BYTES = {
+    "int8": DType.INT8, "int4": DType.INT8, "ternary": DType.UINT8, "gptq": DType.UINT8, "awq": DType.UINT8
+}  # fmt: skip
 """What a stored kernel is made of."""
 AMAX_HISTORY = 1024
 """`QuantizedFloat8DTypePolicy.default_amax_history_length`."""
+TRITS = 5
+"""Numbers of -1, 0 and 1 in a byte of mode ternary."""
 FLOAT8_MAX = 448.0
 """The largest float8_e4m3fn."""
 ROUNDED = "{0} weights are dequantized; activations stay float32 (Keras rounds them to {0} in each call)"
@@ -217,6 +224,8 @@ def _shapes(layer: Layer, kernel: _Kernel, bias: tuple[int, ...] | None) -> Shap
         sizes = dict(zip(kernel.labels[0], kernel.shape, strict=True))
         scale = tuple(sizes.get(label, 1) for label in kernel.labels[1])
         return {**shapes, "kernel": kernel.shape, "kernel_scale": scale}
+    if form.mode == "ternary":
+        return {**shapes, "kernel": (-(-rows // TRITS), columns), "kernel_scale": ()}
     if form.mode == "int4" and not form.groups:
         return {**shapes, "kernel": (rows, packed), "kernel_scale": (columns,)}
     if form.mode == "float8":
@@ -360,6 +369,14 @@ def _float8(kernel: _Kernel, stored: Mapping[str, Array]) -> Array:
     return whole
 
 
+def _ternary(kernel: _Kernel, stored: Mapping[str, Array]) -> Array:
+    """Base-3 digits, lowest first, along the rows (`unpack_ternary` of Keras 3.16)."""
+    digits = np.stack([stored["kernel"] // 3**place % 3 for place in range(TRITS)], 1)
+    values = digits.reshape(-1, kernel.columns)[: kernel.rows].astype(np.float32) - 1
+    whole: Array = values * stored["kernel_scale"]
+    return whole
+
+
 def _calibrated(kernel: _Kernel, stored: Mapping[str, Array]) -> Array:
     """GPTQ and AWQ: a row per column of the kernel; AWQ divides each input's row by its own scale as well."""
     values = unpack(stored["kernel"], 8 // kernel.per_byte, kernel.columns, 0, signed=False)
@@ -373,9 +390,35 @@ _DEQUANTIZE: dict[str, Callable[..., Array]] = {
     "int8": _int8,
     "int4": _int4,
     "float8": _float8,
+    "ternary": _ternary,
     "gptq": _calibrated,
     "awq": _calibrated,
 }
+
+
+@keras("TernaryDense", masking="pass")
+def ternary_dense(
+    b: Builder,
+    inputs: Value,
+    *,
+    layer: Layer,
+    units: int,
+    threshold: float | None = None,
+    activation: Any = None,
+    use_bias: bool = True,
+) -> Any:
+    kernel, bias = weight_and_bias(b, layer, (inputs.shape[-1], units), (units,) if use_bias else None)
+    if not mode_of(layer.policy):
+        kernel = b.const(_rounded(kernel.array(), threshold), kernel.name)
+    result = linalg.matmul(b, array.cast(b, inputs, DType.FLOAT32), kernel)
+    return layer.activate(b, activation, result if bias is None else nn.add_channels(b, result, bias))
+
+
+def _rounded(kernel: Array, threshold: float | None) -> Array:
+    """Return the signs of what is above the threshold; without one, times the mean, of which half is it."""
+    mean = np.mean(np.abs(kernel))
+    signs = np.sign(kernel) * (np.abs(kernel) > (mean / 2 if threshold is None else threshold))
+    return np.asarray(signs if threshold is not None else signs * mean, np.float32)
 
 
 # -- embeddings ------------------------------------------------------------------------------------------
@@ -384,7 +427,7 @@ _DEQUANTIZE: dict[str, Callable[..., Array]] = {
 def tables(b: Builder, layer: Layer, rows: int, columns: int, *, reverse: bool = False) -> list[Value]:
     """Return the table of an Embedding layer; `reverse`: also the (columns, rows) one that undoes it."""
     mode, *numbers = mode_of(layer.policy, layer.path).split("/")
-    if mode in ("", "float8", "gptq", "awq"):  # which leave embeddings as they are
+    if mode in ("", "float8", "ternary", "gptq", "awq"):  # which leave embeddings as they are
         return _plain_tables(b, layer, rows, columns, reverse)
     if mode not in ORDER:
         raise layer.unsupported(f"its weights are quantized as {mode}", "use int8 or int4")
