@@ -305,6 +305,19 @@ def test_flat_names_decide_where_flags_and_shapes_do_not() -> None:
     assert _ask(weights, frozen) == [[2.0, 3.0], [0.0, 1.0]]
 
 
+def test_flat_stays_unsettled_until_it_is_settled() -> None:
+    names = _named("b", "a")
+    weights, layers = flat(names, _shapes(names)), [LayerKey("Dense", "a", False), INNER[2]]
+    _ask(weights, layers)
+    assert weights.unsettled
+    assert weights.unsettled
+    weights.settle()
+    assert not weights.unsettled
+    _ask(weights, [*layers, INNER[1]])
+    with pytest.raises(FormatError, match="needs 8 variables"):
+        weights.settle()
+
+
 def test_flat_misfit() -> None:
     names = _named("a", "b")
     weights = flat(names, [(4, 4), (4,), (4, 5), (5,)])

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from litecast.errors import FormatError
+from litecast.errors import FormatError, InternalError
 from litecast.frontend.keras.cudnn import from_cudnn
 from litecast.frontend.keras.hdf5 import Hdf5, Stored
 from litecast.frontend.keras.weights import Group, LayerKey, Weights, check_shape, joined, listed
@@ -72,6 +72,7 @@ class FlatWeights(Weights):
         self._blocks = {name: block for name, block in blocks.items() if block.stored}
         self._root = FlatGroup(self, top, "")
         self._layers: list[FlatGroup] = []
+        self._settled = self._stale = False
 
     def root(self, layers: Sequence[LayerKey]) -> Group:
         """Give the group of the model itself."""
@@ -81,14 +82,20 @@ class FlatWeights(Weights):
     def unsettled(self) -> bool:  # type: ignore[override]
         """Whether an answer was not what the rules give; what does not fit at all is told by `settle`."""
         try:
-            return bool([group for group in (self._root, *self._paired()) if self._resettled(group)])
+            self._stale = self._resettle() or self._stale
         except FormatError:
-            return True
+            self._stale = True
+        return self._stale
 
     def settle(self) -> None:
         """Assign the variables; FormatError where they do not fit."""
-        for group in (self._root, *self._paired()):
-            self._resettled(group)
+        changed = self._resettle() or self._stale
+        if changed and self._settled:
+            raise InternalError(f"{self.url}: asked again, the model needs other variables than before")
+        self._settled, self._stale = True, False
+
+    def _resettle(self) -> bool:
+        return bool([group for group in (self._root, *self._paired()) if self._resettled(group)])
 
     def model_layers(self, groups: list[FlatGroup]) -> None:
         """Take the groups of the model's layers, and give them their blocks where the names are the same."""
