@@ -26,8 +26,10 @@ ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("LITECAST_SHARED", ROOT.parent / "shared"))
 BUILT = ("mobilenet_v2", "resnet50", "nasnet_mobile")
 REAL = ("basic_pitch",)
+KERAS = ("mobilenet_v2.keras", "resnet50.keras", "efficientnet_b0.keras")
 
 WALL_SHARE = 1 / 10  # of the official converter's wall time
+KERAS_WALL_SHARE = 1 / 15  # of loading with Keras and converting officially
 PEAK_SHARE = 1 / 4  # of its peak memory
 PEAK_PER_WEIGHT, PEAK_BESIDE = 2, 120e6  # bytes: weights x 2 + 120 MB
 IMPORT_LIMIT, VERSION_LIMIT = 0.03, 0.08  # seconds above a bare import of numpy
@@ -35,6 +37,12 @@ IMPORT_LIMIT, VERSION_LIMIT = 0.03, 0.08  # seconds above a bare import of numpy
 OFFICIAL = (
     "import sys, tensorflow as tf;"
     "content = tf.lite.TFLiteConverter.from_saved_model(sys.argv[1]).convert();"
+    "open(sys.argv[2], 'wb').write(content)"
+)
+OFFICIAL_KERAS = (
+    "import sys, keras, tensorflow as tf;"
+    "model = keras.models.load_model(sys.argv[1]);"
+    "content = tf.lite.TFLiteConverter.from_keras_model(model).convert();"
     "open(sys.argv[2], 'wb').write(content)"
 )
 LITECAST = "import sys; from litecast.cli import main; sys.exit(main())"
@@ -62,7 +70,7 @@ def arguments() -> argparse.Namespace:
     environment = os.environ.get
     parser.add_argument("--official", default=environment("LITECAST_BENCH_OFFICIAL", sys.executable))
     parser.add_argument("--litecast", default=environment("LITECAST_BENCH_PYTHON", sys.executable))
-    parser.add_argument("--models", nargs="*", default=[*BUILT, *REAL], metavar="NAME")
+    parser.add_argument("--models", nargs="*", default=[*BUILT, *REAL, *KERAS], metavar="NAME")
     parser.add_argument("--pairs", type=int, default=3, help="conversions of each model by each converter")
     parser.add_argument("--starts", type=int, default=20, help="runs of each start-up command")
     parser.add_argument("--json", default=str(ROOT / "benchmarks" / "results.json"), metavar="FILE")
@@ -71,20 +79,28 @@ def arguments() -> argparse.Namespace:
 
 
 def source(name: str, python: str) -> Path | None:
-    """The SavedModel of that name, built by `python` where it has to be; None where it is not here."""
+    """The SavedModel of that name, or the Keras file of `NAME.keras`, built by `python` where it has to be;
+    None where it is not here.
+    """
     if name in REAL:
         path = SHARED / "models" / name / "saved_model"
         return path if path.is_dir() else None
-    run([python, "-m", "tests.models", name], str(ROOT))
-    where = f"from tests.models import cache_folder; print(cache_folder() / {name!r} / 'saved_model')"
+    stem, file = name.removesuffix(".keras"), "model.keras" if _is_keras(name) else "saved_model"
+    run([python, "-m", "tests.models", stem], str(ROOT))
+    where = f"from tests.models import cache_folder; print(cache_folder() / {stem!r} / {file!r})"
     printed = subprocess.run([python, "-c", where], cwd=ROOT, check=True, capture_output=True, text=True)
     return Path(printed.stdout.strip())
 
 
+def _is_keras(name: str | Path) -> bool:
+    return Path(name).suffix == ".keras"
+
+
 def converters(options: argparse.Namespace, model: Path, outputs: dict[str, str]) -> dict[str, list[str]]:
     """The two command lines that convert `model`."""
+    script = OFFICIAL_KERAS if _is_keras(model) else OFFICIAL
     commands = {
-        "official": [options.official, "-c", OFFICIAL, str(model), outputs["official"]],
+        "official": [options.official, "-c", script, str(model), outputs["official"]],
         "litecast": [options.litecast, "-c", LITECAST, "convert", str(model), "-o", outputs["litecast"]],
     }
     return {name: command for name, command in commands.items() if options.only in (None, name)}
@@ -117,11 +133,15 @@ def model_checks(name: str, figures: dict[str, dict[str, float]]) -> list[Check]
     """What the limits say of one model measured on both sides."""
     ours, theirs = figures["litecast"], figures["official"]
     beside = PEAK_PER_WEIGHT * ours["weights"] + PEAK_BESIDE
-    return [
-        Check(name, "wall time / official", ours["seconds"] / theirs["seconds"], WALL_SHARE, "x"),
+    share = KERAS_WALL_SHARE if _is_keras(name) else WALL_SHARE
+    checks = [
+        Check(name, "wall time / official", ours["seconds"] / theirs["seconds"], share, "x"),
         Check(name, "peak memory / official", ours["peak"] / theirs["peak"], PEAK_SHARE, "x"),
         Check(name, "peak memory", ours["peak"] / 1e6, beside / 1e6, "MB"),
     ]
+    if _is_keras(name):
+        checks.append(Check(name, "operators", ours["operators"], theirs["operators"], ""))
+    return checks
 
 
 def measure_start(options: argparse.Namespace, folder: str) -> dict[str, float]:

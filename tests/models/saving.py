@@ -72,8 +72,9 @@ def image_batch(rng: np.random.Generator, count: int, size: int, low: float, hig
 
 
 def export(model: keras.Model, folder: Path, steps: Sequence[Mapping[str, Array]]) -> None:
-    """`model.export` and the record of `steps` on its `serving_default`."""
+    """`model.export`, the record of `steps` on its `serving_default`, and the model as `model.keras`."""
     model.export(folder / "saved_model", verbose=False)
+    model.save(folder / "model.keras")
     record(folder, [("serving_default", step) for step in steps])
     keras.utils.clear_session()
 
