@@ -23,8 +23,8 @@ from litecast.ops import Add, Less
 
 __all__ = ["probe", "scan", "swap_time", "zero_states"]
 
-LONG = 20 << 10
-"""Bytes of outputs (at batch 1) from which two loops are faster than one (measured: 100 steps of 64)."""
+LONG, SHORT = 20 << 10, 16
+"""From this many bytes of outputs (at batch 1) and this many steps on, two loops are faster than one."""
 
 Turned = tuple[Any, Any, list[Value]]
 """Outputs, the last output (None: not asked for), and the states after."""
@@ -141,7 +141,7 @@ class _Recurrence:
         The runtime copies the stack of outputs in every turn: of a part in the inner loop, all in the outer.
         """
         dims = [dim if isinstance(dim, int) else 1 for dim in (steps, *(self.output.shape or ()))]
-        if not self.collect or 4 * int(np.prod(dims)) < LONG:
+        if not self.collect or steps < SHORT or 4 * int(np.prod(dims)) < LONG:
             return 0
         root = round(steps**0.5)
         divisors = [size for size in range(max(root // 2, 2), 2 * root) if steps % size == 0]

@@ -134,6 +134,11 @@ def test_from_every_source(kind: str) -> None:
     check(layer(make(kind, return_sequences=True), SEQUENCE), formats=EVERY_FORMAT)
 
 
+def test_integers() -> None:
+    """Keras 3 promotes them in its product; tf_keras converts no input."""
+    check(layer(make("GRU"), spec((4, FEATURES), "int32")), frameworks=KERAS)
+
+
 def test_half_precision() -> None:
     check(layer(make("LSTM", dtype="mixed_float16"), (4, FEATURES)), formats=("keras",))
 

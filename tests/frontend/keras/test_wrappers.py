@@ -237,3 +237,13 @@ def test_time_distributed_two_inputs() -> None:
         return k.Model([x, y], k.layers.TimeDistributed(k.layers.Add())([x, y]))
 
     check(build, frameworks=TF_KERAS)
+
+
+def test_time_distributed_of_a_layer_with_state() -> None:
+    """It is called for one step after the other."""
+    model = layer(
+        lambda k: k.layers.TimeDistributed(k.layers.LSTM(UNITS, stateful=True)),
+        spec((3, 4, FEATURES), batch=2),
+    )
+    check(model, calls=2, batches=(2,), formats=("keras",))
+    check(model, calls=2, batches=(2,), formats=("keras",), states="io")

@@ -15,12 +15,13 @@ from litecast.frontend.keras.layer import Layer
 from litecast.frontend.keras.weights import snake_case
 from litecast.ir.builder import Builder
 from litecast.ir.graph import Value
+from litecast.ir.types import DType
 from litecast.lib import array, linalg, nn, rnn
 from litecast.ops import Add, Mul, Sub
 
 __all__ = ["TRAINING", "lstm_gates"]
 
-TRAINING = ("dropout", "recurrent_dropout", "unit_forget_bias", "enable_caching_device", "dropout_seed")
+TRAINING = ("dropout", "recurrent_dropout", "unit_forget_bias", "enable_caching_device")
 """Dropout, the first value of a bias, and where a distributed training keeps its variables."""
 
 States = Value | Sequence[Value] | None
@@ -34,7 +35,7 @@ def _first(b: Builder, states: States, x: Value, *sizes: Any) -> list[Value]:
 
 
 def _dense(b: Builder, x: Value, kernel: Value, bias: Value | None) -> Value:
-    result: Value = linalg.matmul(b, x, kernel)
+    result: Value = linalg.matmul(b, array.cast(b, x, DType.FLOAT32), kernel)
     return result if bias is None else nn.add_channels(b, result, bias)
 
 

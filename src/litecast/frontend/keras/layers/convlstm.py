@@ -40,7 +40,7 @@ def conv_lstm(
     zero_output_for_mask: bool = False,
     **cell: Any,
 ) -> Any:
-    # tf_keras' ConvRNN.call hands neither of them on (layers/rnn/base_conv_rnn.py).
+    # tf_keras' ConvRNN.call does not hand it on (layers/rnn/base_conv_rnn.py).
     zero = zero_output_for_mask and not layer.is_legacy
     options = Options(
         return_sequences, return_state, go_backwards, stateful, unroll, time_major, zero_output_for_mask=zero

@@ -142,9 +142,11 @@ def _one_by_one(b: Builder, inner: Layer, inputs: Any, layer: Layer, mask: Any) 
         )
     pieces = [array.unpack(b, x, 1) for x in flatten(inputs)]
     results = []
-    for step in range(steps):
+    # tf_keras runs the first step once more to learn its shape (`rnn` in backend.py), which counts.
+    for step in [*([0] if layer.is_legacy else []), *range(steps)]:
         parts = iter(pieces)
         results.append(inner(b, map_leaves(lambda _, step=step, parts=parts: next(parts)[step], inputs)))
+    results = results[-steps:]
     columns = zip(*map(flatten, results), strict=True)
     packed = iter([array.pack(b, list(column), 1) for column in columns])
     return map_leaves(lambda _: next(packed), results[0])
