@@ -7,7 +7,7 @@ throughout, such as the padding of a batch.
 from __future__ import annotations
 
 import string
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import sqrt
 from typing import Any
 
@@ -24,6 +24,8 @@ from litecast.lib import activation, array, linalg, math, reduce
 
 __all__: list[str] = []
 
+Weigh = Callable[[Builder, Value, Any, tuple[int, ...]], Any]
+"""Scores, their mask and the axes of keys -> weights."""
 DOT_PRODUCT = 3.38953e38 * -0.7
 """Score of what is masked in `dot_product_attention` (keras/src/backend/tensorflow/nn.py)."""
 SOFTMAX = -1e9
@@ -185,20 +187,17 @@ def multi_head_attention(
     key_mask: Any = None,
 ) -> Any:
     key, value_dim = value if key is None else key, value_dim or key_dim
-    axes = _attention_axes(attention_axes, query.rank, layer.is_legacy)
     queries = _split(b, layer, "query_dense", query, num_heads, key_dim, use_bias, 1 / sqrt(key_dim))
     keys = _split(b, layer, "key_dense", key, num_heads, key_dim, use_bias)
     gate = _split(b, layer, "gate_dense", query, num_heads, value_dim, use_bias) if use_gate else None
     values = _split(b, layer, "value_dense", value, num_heads, value_dim, use_bias)
-    masks = (_expanded(b, query_mask, -1), _expanded(b, value_mask, -2), _expanded(b, key_mask, -2))
-    lengths = query.shape[1], value.shape[1]
+    masks, lengths = (query_mask, value_mask, key_mask), (query.shape[1], value.shape[1])
     mask = _merged(b, masks, attention_mask, lengths, use_causal_mask, sliding_window, layer.is_legacy)
+    axes = _attention_axes(attention_axes, query.rank, layer.is_legacy)
     score, combine = _equations(query.rank + 1, axes)
     scores = linalg.einsum(b, score, [queries, keys])
-    if layer.is_legacy:
-        weigh = _robust if softmax_robust_masking else _added
-    else:
-        weigh = _fused if query.rank == 3 and not dropout and not return_attention_scores else _zeroed
+    fused = query.rank == 3 and not dropout and not return_attention_scores
+    weigh = _way(layer.is_legacy, fused, softmax_robust_masking)
     weights = weigh(b, scores, _widened(b, mask, scores.rank, 2 * len(axes)), tuple(range(-len(axes), 0)))
     result = _gated(b, linalg.einsum(b, combine, [weights, values]), gate)
     sizes = np.atleast_1d(output_shape).tolist() if output_shape else [query.shape[-1]]
@@ -233,23 +232,27 @@ def grouped_query_attention(
     keys = _split(b, layer, "key_dense", value if key is None else key, kept, head_dim, use_bias)
     gate = _split(b, layer, "gate_dense", query, heads, head_dim, use_bias) if use_gate else None
     values = _split(b, layer, "value_dense", value, kept, head_dim, use_bias)
-    masks = (_expanded(b, query_mask, -1), _expanded(b, value_mask, -2), _expanded(b, key_mask, -2))
-    lengths = query.shape[1], value.shape[1]
+    masks, lengths = (query_mask, value_mask, key_mask), (query.shape[1], value.shape[1])
     mask = _merged(b, masks, attention_mask, lengths, use_causal_mask, sliding_window, False)
-    shared = (kept, heads // kept)
-    queries = array.reshape(b, queries, (*query.shape[:2], *shared, head_dim))
-    queries = array.transpose(b, queries, (0, 2, 3, 1, 4))
-    scores = linalg.matmul(b, queries, _for_groups(b, keys), adj_y=True)
-    weigh = _zeroed if dropout or return_attention_scores else _fused
+    weigh = _way(False, not dropout and not return_attention_scores)
+    result, weights = _in_groups(b, queries, keys, values, mask, weigh)
+    sizes = [query.shape[-1]]
+    result = Masked(_join(b, layer, "output_dense", _gated(b, result, gate), sizes, use_bias), query_mask)
+    by_head = (query.shape[0], heads, *lengths)
+    return (result, array.reshape(b, weights, by_head)) if return_attention_scores else result
+
+
+def _in_groups(b: Builder, queries: Any, keys: Any, values: Any, mask: Any, weigh: Weigh) -> tuple[Any, Any]:
+    """Attend with several query heads to each key head, which broadcasts; weights are by group and head."""
+    batch, length, heads, size = queries.shape
+    shared = (keys.shape[2], heads // keys.shape[2])
+    parts = array.reshape(b, queries, (batch, length, *shared, size))
+    parts = array.transpose(b, parts, (0, 2, 3, 1, 4))
+    scores = linalg.matmul(b, parts, _for_groups(b, keys), adj_y=True)
     weights = weigh(b, scores, _grouped(b, mask, shared), (-1,))
     result = linalg.matmul(b, weights, _for_groups(b, values))
     result = array.transpose(b, result, (0, 3, 1, 2, 4))
-    result = array.reshape(b, result, (*query.shape[:2], heads, head_dim))
-    result = Masked(
-        _join(b, layer, "output_dense", _gated(b, result, gate), [query.shape[-1]], use_bias), query_mask
-    )
-    by_head = (query.shape[0], heads, *scores.shape[-2:])
-    return (result, array.reshape(b, weights, by_head)) if return_attention_scores else result
+    return array.reshape(b, result, (batch, length, heads, size)), weights
 
 
 def _for_groups(b: Builder, x: Any) -> Any:
@@ -338,15 +341,16 @@ def _merged(
     window: int | None,
     is_legacy: bool,
 ) -> Any:
-    """Return the masks of the inputs and of positions, and the layer's own argument, as one mask.
+    """Return the masks of query, value and key, of positions, and the layer's own argument as one mask.
 
     Alone in Keras 2, the argument is used as it is: it may be a number for how much of a score is kept.
     """
+    inputs = (_expanded(b, mask, axis) for mask, axis in zip(masks, (-1, -2, -2), strict=True))
     positions = (
         _causal(b, *lengths) if causal else None,
         _window(b, *lengths, window) if window is not None else None,
     )
-    mask = _both(b, *masks, *positions)
+    mask = _both(b, *inputs, *positions)
     if mask is None and attention_mask is not None and is_legacy:
         return attention_mask if isinstance(attention_mask, Value) else b.const(np.asarray(attention_mask))
     return _both(b, _as_bool(b, attention_mask), mask)
@@ -357,6 +361,13 @@ def _widened(b: Builder, mask: Any, rank: int, inner: int) -> Any:
     while mask is not None and inner < mask.rank < rank:
         mask = array.expand_dims(b, mask, mask.rank - inner)
     return mask
+
+
+def _way(is_legacy: bool, fused: bool, robust: bool = False) -> Weigh:
+    """Return how scores and a mask become weights."""
+    if is_legacy:
+        return _robust if robust else _added
+    return _fused if fused else _zeroed
 
 
 def _fused(b: Builder, scores: Value, mask: Any, axes: tuple[int, ...]) -> Any:
