@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import FrozenInstanceError, dataclass, field, fields
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, TypeVar
@@ -20,7 +20,18 @@ else:
         return lambda function: function
 
 
-__all__ = ["OPS", "UNWRITTEN", "Array", "Effect", "Inferred", "Op", "Operands", "Outputs", "operation"]
+__all__ = [
+    "OPS",
+    "UNWRITTEN",
+    "Array",
+    "Effect",
+    "Inferred",
+    "Op",
+    "Operands",
+    "Outputs",
+    "QuantSpec",
+    "operation",
+]
 
 Array: TypeAlias = Any
 """A numpy array of any element type (mypy: numpy's own generic adds nothing here)."""
@@ -36,6 +47,45 @@ OPS: dict[int, type[Op]] = {}
 """BuiltinOperator code -> class, for every operation that has a class of its own."""
 
 Class = TypeVar("Class", bound=type)
+
+
+@dataclass(frozen=True)
+class QuantSpec:
+    """What the quantized kernels of an operation compute right; a test measures every entry in LiteRT.
+
+    What is quantized are the operands and results that are FLOAT32 before; all others stay as they are.
+    A tensor of INT8 has any scale and zero point, one of INT16 any scale and the zero point 0.
+
+    Attributes:
+        activations: element types for which an integer kernel gives right numbers.
+        same_scale: those of them for which all quantized operands and results must share one scale and zero
+            point, because the kernel only moves or compares numbers.
+        fixed: element type -> the only (scale, zero point) that the kernel accepts of its result.
+        weight: the operands that may be constants of their own, symmetric type (`weights`); all or none.
+        channel_axis: the dimension of a weight along which scales may differ; None: one scale per tensor.
+        bias: the operand that is added to the products: INT32 with the scales input * weight (INT64 where
+            activations are INT16).
+        weights: element type of the activations -> those of the weight; FLOAT32 stands for the hybrid kernel,
+            which quantizes its input when it runs (or, in a lookup, dequantizes the rows it reads).
+        blockwise: element types of the weight that FLOAT32 activations take with a scale per block of the
+            last dimension.
+        scale_per_channel: the hybrid kernel reads a scale per channel also where all are equal.
+        free_weight: a weight that is no constant may be an activation of any scale and zero point.
+        moved: element types of a constant weight that the kernel moves as they are: the weight then stays
+            small in memory, and only the result is dequantized.
+    """
+
+    activations: frozenset[DType] = frozenset()
+    same_scale: frozenset[DType] = frozenset()
+    fixed: Mapping[DType, tuple[float, int]] = field(default_factory=dict)
+    weight: tuple[int, ...] = ()
+    channel_axis: int | None = None
+    bias: int | None = None
+    weights: Mapping[DType, frozenset[DType]] = field(default_factory=dict)
+    blockwise: frozenset[DType] = frozenset()
+    scale_per_channel: bool = False
+    free_weight: bool = False
+    moved: frozenset[DType] = frozenset()
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
@@ -68,6 +118,7 @@ class Op:
         quantized: those of `kernels` that only quantized tensors may have: without scales the kernel gives
             garbage, or divides by a scale of zero, which ends the process (measured with LiteRT 2.3).
         max_rank: the highest rank of the operand that the kernel, or the default delegate before it, takes.
+        quantization: what its quantized kernels compute right; None: nothing.
         eval: numpy semantics, or None where folding runs the operation in LiteRT.
     """
 
@@ -81,6 +132,7 @@ class Op:
     kernels: ClassVar[frozenset[DType] | None] = None
     quantized: ClassVar[frozenset[DType]] = frozenset()
     max_rank: ClassVar[int | None] = None
+    quantization: ClassVar[QuantSpec | None] = None
     eval: ClassVar[Any] = None
 
     def __init_subclass__(cls, code: int | None = None, options: str | None = None, **keywords: Any) -> None:

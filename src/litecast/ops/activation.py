@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from litecast.ir.graph import Value
-from litecast.ir.op import Array, Inferred, operation
-from litecast.ir.types import TensorType, broadcast
+from litecast.ir.op import Array, Inferred, QuantSpec, operation
+from litecast.ir.types import DType, TensorType, broadcast
 from litecast.ops.enums import Activation
+from litecast.ops.grids import ANY_SCALE, ANY_SCALE_INT8, PROBABILITY, UNIT
 from litecast.ops.rules import Unary, Versioned, by_type, same_dtype, types
 
 __all__ = [
@@ -36,6 +37,7 @@ class Relu(Unary, code=19):
     kernels = types("f32 u8 i8 i16")  # activations.cc
     quantized = types("u8 i8 i16")
     versions = by_type(i16=3, i8=2, u8=2)
+    quantization = ANY_SCALE  # activations.cc:310, ReluPrepare
 
     def eval(self, x: Array) -> Array:
         return np.maximum(x, x.dtype.type(0))
@@ -48,6 +50,7 @@ class Relu6(Unary, code=21):
     kernels = types("f32 u8 i8 i16")  # activations.cc
     quantized = types("u8 i8 i16")
     versions = by_type(i16=3, i8=2)
+    quantization = ANY_SCALE  # activations.cc:310, ReluPrepare
 
     def eval(self, x: Array) -> Array:
         return np.clip(x, x.dtype.type(0), x.dtype.type(6))
@@ -59,6 +62,7 @@ class ReluN1To1(Unary, code=20):
 
     kernels = types("f32 u8 i8")  # activations.cc
     quantized = types("u8 i8")
+    quantization = ANY_SCALE_INT8  # activations.cc, ReluPrepare
 
     def eval(self, x: Array) -> Array:
         return np.clip(x, x.dtype.type(-1), x.dtype.type(1))
@@ -70,6 +74,7 @@ class Relu0To1(Unary, code=152):
 
     kernels = types("f32 u8 i8")  # activations.cc
     quantized = types("u8 i8")
+    quantization = ANY_SCALE_INT8  # activations.cc, ReluPrepare
 
     def eval(self, x: Array) -> Array:
         return np.clip(x, x.dtype.type(0), x.dtype.type(1))
@@ -83,6 +88,7 @@ class LeakyRelu(Unary, code=98, options="LeakyReluOptions"):
     kernels = types("f32 u8 i8 i16")  # activations.cc
     quantized = types("u8 i8 i16")
     versions = by_type(i16=2)
+    quantization = ANY_SCALE  # activations.cc, LeakyReluPrepare
 
 
 @operation
@@ -92,6 +98,7 @@ class Prelu(Versioned, code=54):
     kernels = types("f32 u8 i8 i16")  # activations.cc
     quantized = types("u8 i8 i16")
     same_dtype = True
+    quantization = ANY_SCALE_INT8  # activations.cc, PreluPrepare (INT16 is accepted, the result wrong)
 
     def infer(self, x: Value, alpha: Value) -> Inferred:
         dtype = same_dtype(x, alpha)
@@ -106,6 +113,7 @@ class Elu(Unary, code=111):
 
     kernels = types("f32 i8")  # activations.cc
     quantized = types("i8")
+    quantization = ANY_SCALE_INT8  # activations.cc, EluPrepare: a table
 
 
 @operation
@@ -116,6 +124,7 @@ class Gelu(Unary, code=150, options="GeluOptions"):
     kernels = types("f32 f16 u8 i8 i16")  # activations.cc
     quantized = types("u8 i8 i16")
     versions = by_type(f16=3, i8=2, u8=2)
+    quantization = ANY_SCALE  # activations.cc, GeluPrepare: a table
 
 
 @operation
@@ -124,6 +133,7 @@ class HardSwish(Unary, code=117, options="HardSwishOptions"):
 
     kernels = types("f32 u8 i8")  # activations.cc
     quantized = types("u8 i8")
+    quantization = ANY_SCALE_INT8  # activations.cc, HardSwishPrepare
 
 
 @operation
@@ -133,6 +143,7 @@ class Logistic(Unary, code=14):
     kernels = types("f32 f16 bf16 u8 i8 i16")  # activations.cc
     quantized = types("u8 i8 i16")
     versions = by_type(i16=3, i8=2)
+    quantization = QuantSpec(types("i8 i16"), fixed=PROBABILITY)  # activations.cc:486
 
 
 @operation
@@ -142,6 +153,7 @@ class Tanh(Unary, code=28):
     kernels = types("f32 f16 bf16 u8 i8 i16")  # activations.cc
     quantized = types("u8 i8 i16")
     versions = by_type(i16=3, i8=2)
+    quantization = QuantSpec(types("i8 i16"), fixed=UNIT)  # activations.cc, TanhPrepare
 
 
 @operation
@@ -153,6 +165,7 @@ class Softmax(Unary, code=25, options="SoftmaxOptions"):
     quantized = types("u8 i8 i16")
     max_rank = 6
     versions = by_type(f16=4, i16=3, i8=2)
+    quantization = QuantSpec(types("i8 i16"), fixed=PROBABILITY)  # activations.cc:556
 
 
 @operation
@@ -162,6 +175,7 @@ class LogSoftmax(Unary, code=50, options="LogSoftmaxOptions"):
     kernels = types("f32 u8 i8")  # activations.cc
     quantized = types("u8 i8")
     versions = by_type(i8=2)
+    quantization = QuantSpec(types("i8"), fixed={DType.INT8: (16 / 256, 127)})  # activations.cc:669
 
 
 @operation
@@ -172,6 +186,7 @@ class L2Normalization(Unary, code=11, options="L2NormOptions"):
     kernels = types("f32 u8 i8")  # l2norm.cc
     quantized = types("u8 i8")
     versions = by_type(i8=2)
+    quantization = QuantSpec(types("i8"), fixed={DType.INT8: UNIT[DType.INT8]})  # l2norm.cc:61
 
 
 @operation

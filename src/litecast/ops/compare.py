@@ -10,6 +10,7 @@ from litecast.ir.graph import Value
 from litecast.ir.op import Array, Inferred, Operands, Outputs, operation
 from litecast.ir.types import DType, TensorType, fresh, same_dim
 from litecast.ops.dims import merge_shapes, objects
+from litecast.ops.grids import ANY_SCALE_INT8, COMPARISON, ONE_SCALE
 from litecast.ops.rules import (
     Binary,
     Tracked,
@@ -68,6 +69,7 @@ class Equal(Equality, code=71, options="EqualOptions"):
     kernels = types("bool f32 f16 i16 i32 i64 u8 i8 str")  # comparisons.cc
     quantized = types("u8 i8")
     versions = by_type(i16=5, str=3, i8=2)
+    quantization = ANY_SCALE_INT8  # comparisons.cc, ComparisonQuantized (8 bits are compared)
 
     def eval(self, x: Array, y: Array) -> Array:
         return np.equal(x, y)
@@ -80,6 +82,7 @@ class NotEqual(Equality, code=72, options="NotEqualOptions"):
     kernels = types("bool f32 f16 i16 i32 i64 u8 i8 str")  # comparisons.cc
     quantized = types("u8 i8 i16")
     versions = by_type(i16=4, str=3, i8=2)
+    quantization = ANY_SCALE_INT8  # comparisons.cc, ComparisonQuantized (8 bits are compared)
 
     def eval(self, x: Array, y: Array) -> Array:
         return np.not_equal(x, y)
@@ -92,6 +95,7 @@ class Greater(Comparison, code=61, options="GreaterOptions"):
     kernels = types("f32 f16 bf16 i16 i32 i64 u8 i8")  # comparisons.cc
     quantized = types("u8 i8")
     versions = by_type(i8=2)
+    quantization = COMPARISON  # INT16 compares the stored numbers (comparisons.cc:309)
 
     def eval(self, x: Array, y: Array) -> Array:
         return np.greater(x, y)
@@ -104,6 +108,7 @@ class GreaterEqual(Comparison, code=62, options="GreaterEqualOptions"):
     kernels = types("f32 f16 i16 i32 i64 u8 i8")  # comparisons.cc
     quantized = types("u8 i8")
     versions = by_type(i16=3, i8=2)
+    quantization = COMPARISON  # INT16 compares the stored numbers (comparisons.cc:309)
 
     def eval(self, x: Array, y: Array) -> Array:
         return np.greater_equal(x, y)
@@ -116,6 +121,7 @@ class Less(Comparison, code=58, options="LessOptions"):
     kernels = types("f32 f16 bf16 i16 i32 i64 u8 i8")  # comparisons.cc
     quantized = types("u8 i8")
     versions = by_type(i16=3, i8=2)
+    quantization = COMPARISON  # INT16 compares the stored numbers (comparisons.cc:309)
 
     def eval(self, x: Array, y: Array) -> Array:
         return np.less(x, y)
@@ -128,6 +134,7 @@ class LessEqual(Comparison, code=63, options="LessEqualOptions"):
     kernels = types("f32 f16 i16 i32 i64 u8 i8")  # comparisons.cc
     quantized = types("u8 i8")
     versions = by_type(i8=2)
+    quantization = COMPARISON  # INT16 compares the stored numbers (comparisons.cc:309)
 
     def eval(self, x: Array, y: Array) -> Array:
         return np.less_equal(x, y)
@@ -186,6 +193,7 @@ class Select(Versioned, code=64, options="SelectOptions"):
     """x where the condition holds, else y: one shape, or a condition that is a scalar or chooses rows."""
 
     kernels = types("bool")  # select.cc
+    quantization = ONE_SCALE  # select.cc, Eval: stored numbers
 
     def infer(self, condition: Value, x: Value, y: Value) -> Inferred:
         _check_condition(condition)
@@ -223,6 +231,7 @@ class SelectV2(Tracked, code=123, options="SelectV2Options"):
 
     kernels = types("bool")  # select.cc
     max_broadcast_rank = 8
+    quantization = ONE_SCALE  # select.cc, Eval: stored numbers
 
     def infer(self, condition: Value, x: Value, y: Value) -> Inferred:
         _check_condition(condition)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from litecast.ir.graph import Value
-from litecast.ir.op import Inferred, Op, Operands, Outputs, operation
+from litecast.ir.op import Inferred, Op, Operands, Outputs, QuantSpec, operation
 from litecast.ir.types import Dim, DType, Shape, TensorType, fresh, product, same_dim
 from litecast.ops.enums import Activation, Padding
+from litecast.ops.grids import CONVOLUTION
 
 __all__ = [
     "Contraction",
@@ -119,6 +120,15 @@ class Conv2D(Contraction, code=3, options="Conv2DOptions"):
     dilation_h_factor: int = 1
     quantized_bias_type: DType = DType.FLOAT32
     kernels = FIXED_POINT  # conv.cc:376
+    # conv.cc:376-420 (types), :484 (grouped filters want a scale per channel)
+    quantization = QuantSpec(
+        FIXED_POINT & {I8, I16},
+        weight=(1,),
+        channel_axis=0,
+        bias=2,
+        weights=dict.fromkeys((F32, I8, I16), frozenset({I8, I4})),
+        scale_per_channel=True,
+    )
 
     def infer(self, x: Value, w: Value, bias: Value | None = None) -> Inferred:
         check_activation(self.fused_activation_function)
@@ -153,7 +163,12 @@ class Conv2D(Contraction, code=3, options="Conv2DOptions"):
         return None if w is None or w.type.shape is None else count_macs(outputs, *w.shape[1:])
 
 
-_CONV_VERSIONS: dict[Types, int] = {(I16, I16, I16): 4, (I8, I8, I8): 3, (I8, I4, I8): 7, HYBRID: 2}
+_CONV_VERSIONS: dict[Types, int] = {
+    (I16, I16, I16): 4,
+    (I8, I8, I8): 3,
+    **dict.fromkeys(((I8, I4, I8), (I16, I4, I16), (F32, I4, F32)), 7),  # op_version.cc knows the first alone
+    HYBRID: 2,
+}
 _DEPTHWISE_VERSIONS: dict[Types, int] = {(I16, I16, I16): 5, (I8, I8, I8): 3, (I8, I4, I8): 7}
 
 
@@ -182,6 +197,15 @@ class DepthwiseConv2D(Contraction, code=4, options="DepthwiseConv2DOptions"):
     dilation_w_factor: int = 1
     dilation_h_factor: int = 1
     kernels = FIXED_POINT  # depthwise_conv.cc:143
+    # depthwise_conv.cc:150 (types; INT4 is wrong with INT16 input), :579 (the hybrid kernel's scales)
+    quantization = QuantSpec(
+        FIXED_POINT & {I8, I16},
+        weight=(1,),
+        channel_axis=3,
+        bias=2,
+        weights=CONVOLUTION | {I8: frozenset({I8, I4})},
+        scale_per_channel=True,
+    )
 
     def infer(self, x: Value, w: Value, bias: Value | None = None) -> Inferred:
         check_activation(self.fused_activation_function)
@@ -244,6 +268,10 @@ class TransposeConv(Contraction, code=67, options="TransposeConvOptions"):
     fused_activation_function: Activation = Activation.NONE
     quantized_bias_type: DType = DType.FLOAT32
     kernels = frozenset({DType.INT32})  # the output shape; input: transpose_conv.cc:336
+    # transpose_conv.cc:368-396
+    quantization = QuantSpec(
+        FIXED_POINT & {I8, I16}, weight=(1,), channel_axis=0, bias=3, weights=CONVOLUTION
+    )
 
     def infer(self, output_shape: Value, w: Value, x: Value, bias: Value | None = None) -> Inferred:
         check_activation(self.fused_activation_function)
@@ -305,6 +333,7 @@ class Conv3D(Contraction, code=132, options="Conv3DOptions"):
     dilation_w_factor: int = 1
     dilation_h_factor: int = 1
     kernels = frozenset({F32})
+    quantization = QuantSpec(weight=(1,), channel_axis=4)  # stored only
 
     def infer(self, x: Value, w: Value, bias: Value | None = None) -> Inferred:
         check_activation(self.fused_activation_function)
@@ -345,6 +374,7 @@ class Conv3DTranspose(Contraction, code=141, options="Conv3DOptions"):
     dilation_w_factor: int = 1
     dilation_h_factor: int = 1
     kernels = frozenset({DType.INT32})  # the output shape; input: conv3d_transpose.cc
+    quantization = QuantSpec(weight=(1,), channel_axis=3)  # stored only
 
     def infer(self, output_shape: Value, w: Value, x: Value, bias: Value | None = None) -> Inferred:
         check_activation(self.fused_activation_function)

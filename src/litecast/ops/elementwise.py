@@ -13,6 +13,7 @@ from litecast.ir.op import Array, Inferred, Operands, Outputs, operation
 from litecast.ir.types import Dim, DType, TensorType
 from litecast.ops.dims import floor_mod, maximum, merge_shapes, minimum, objects
 from litecast.ops.enums import Activation
+from litecast.ops.grids import ANY_SCALE, ANY_SCALE_INT8, ONE_SCALE
 from litecast.ops.rules import Binary, Tracked, Versioned, by_type, same_dtype, types
 
 __all__ = [
@@ -72,6 +73,7 @@ class Add(Arithmetic, code=0, options="AddOptions"):
     quantized = types("u8 i8")
     commutative = True
     versions = by_type(f16=6, i64=4, i8=2)
+    quantization = ANY_SCALE  # add.cc, Prepare
 
     def eval(self, x: Array, y: Array) -> Array:
         return ACTIVATE[self.fused_activation_function](np.add(x, y))
@@ -92,6 +94,7 @@ class Sub(Arithmetic, code=41, options="SubOptions"):
     quantized = types("u8 i8 i16")
     versions = by_type(i64=4, i8=2)
     broadcast_version = 3
+    quantization = ANY_SCALE  # sub.cc, Prepare
 
     def eval(self, x: Array, y: Array) -> Array:
         return ACTIVATE[self.fused_activation_function](np.subtract(x, y))
@@ -121,6 +124,7 @@ class Mul(Arithmetic, code=18, options="MulOptions"):
     quantized = types("u8 i8")
     commutative = True
     versions = by_type(f16=8, u32=7, c64=6, i64=5, i16=4, i8=2)
+    quantization = ANY_SCALE  # mul.cc, Prepare
 
     def eval(self, x: Array, y: Array) -> Array:
         return ACTIVATE[self.fused_activation_function](np.multiply(x, y))
@@ -218,6 +222,7 @@ class Maximum(Binary, Tracked, code=55, options="MaximumMinimumOptions"):
     commutative = True
     versions = by_type(i16=4, i8=2)
     broadcast_version = 3
+    quantization = ONE_SCALE  # maximum_minimum.cc, Eval: stored numbers
 
     def eval(self, x: Array, y: Array) -> Array:
         return np.maximum(x, y)
@@ -234,6 +239,7 @@ class Minimum(Binary, Tracked, code=57, options="MaximumMinimumOptions"):
     commutative = True
     versions = by_type(i16=4, i8=2)
     broadcast_version = 3
+    quantization = ONE_SCALE  # maximum_minimum.cc, Eval: stored numbers
 
     def eval(self, x: Array, y: Array) -> Array:
         return np.minimum(x, y)
@@ -257,6 +263,7 @@ class SquaredDifference(Binary, code=99, options="SquaredDifferenceOptions"):
     quantized = types("i8")
     commutative = True
     versions = by_type(i8=2)
+    quantization = ANY_SCALE_INT8  # squared_difference.cc, Prepare
 
     def eval(self, x: Array, y: Array) -> Array:
         return np.square(np.subtract(x, y))

@@ -6,6 +6,7 @@ from litecast.ir.graph import Value
 from litecast.ir.op import Inferred, Op, Operands, Outputs, operation
 from litecast.ir.types import Dim, DType, TensorType, fresh, same_dim
 from litecast.ops.conv import FIXED_POINT, known_shape, shape_of
+from litecast.ops.grids import ONE_SCALE
 from litecast.ops.rules import per_tensor
 
 __all__ = ["NonMaxSuppressionV4", "NonMaxSuppressionV5", "ResizeBilinear", "ResizeNearestNeighbor"]
@@ -17,6 +18,8 @@ class Resize(Op):
 
     align_corners: bool = False
     half_pixel_centers: bool = False
+    # bilinear: weights of 10 bits (internal/reference/resize_bilinear.h), also for INT16
+    quantization = ONE_SCALE
 
     def infer(self, x: Value, size: Value) -> Inferred:
         rows, columns = known_shape(size, 2, "the size")

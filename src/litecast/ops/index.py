@@ -7,10 +7,11 @@ from enum import IntEnum
 import numpy as np
 
 from litecast.ir.graph import Value
-from litecast.ir.op import Array, Inferred, Op, Operands, Outputs, operation
+from litecast.ir.op import Array, Inferred, Op, Operands, Outputs, QuantSpec, operation
 from litecast.ir.types import Dim, DType, Shape, TensorType, fresh, same_dim
 from litecast.ops.dims import axis_of, check_integer, contents_shape, integers, merge
 from litecast.ops.enums import CombinerType
+from litecast.ops.grids import ONE_SCALE, ONE_SCALE_INT8
 from litecast.ops.rules import Tracked, Versioned, by_type, per_tensor, same_dtype, types
 
 __all__ = [
@@ -42,6 +43,8 @@ class Gather(Tracked, Versioned, code=36, options="GatherOptions"):
     kernels = types("f32 f16 bf16 f8e4m3fn f8e5m2 u8 i4 i8 i16 i64 i32 bool str")  # gather.cc
     symbolic = frozenset({0})
     versions = by_type(f8=8, i4=7, i16=4, bool=3, i8=2)
+    # gather.cc: stored numbers, so a constant operand may stay small
+    quantization = QuantSpec(types("i8 i16"), same_scale=types("i8 i16"), weight=(0,), moved=types("i8 i4"))
 
     def infer(self, x: Value, indices: Value) -> Inferred:
         check_integer(indices, "the indices")
@@ -85,6 +88,7 @@ class GatherNd(Tracked, Versioned, code=107, options="GatherNdOptions"):
     kernels = types("f32 f16 bf16 f8e4m3fn f8e5m2 u8 i8 i16 i64 i32 bool str")  # gather_nd.cc
     symbolic = frozenset({0})
     versions = by_type(f8=6, bool=5, i16=3, str=2)
+    quantization = ONE_SCALE
 
     def infer(self, x: Value, indices: Value) -> Inferred:
         check_integer(indices, "the indices")
@@ -153,6 +157,7 @@ class OneHot(Op, code=85, options="OneHotOptions"):
 
     axis: int = 0
     kernels = types("i32 i64")  # one_hot.cc
+    quantization = ONE_SCALE_INT8
 
     def infer(self, indices: Value, depth: Value, on: Value, off: Value) -> Inferred:
         dtype = same_dtype(on, off)
@@ -190,6 +195,7 @@ class TopKV2(Versioned, code=48, options="TopKV2Options"):
 
     kernels = types("f32 u8 i8 i16 i32 i64")  # topk_v2.cc
     versions = by_type(i16=3, i8=2)
+    quantization = ONE_SCALE
 
     def infer(self, x: Value, k: Value) -> Inferred:
         if k.dtype not in (DType.INT32, DType.INT16):
@@ -232,6 +238,13 @@ class EmbeddingLookup(Op, code=7):
     """The rows of operand 1 that operand 0, a vector of INT32, names."""
 
     kernels = types("i32")  # embedding_lookup.cc
+    # embedding_lookup.cc:70-90 (types and scales), :200 (blocks)
+    quantization = QuantSpec(
+        weight=(1,),
+        channel_axis=0,
+        weights={DType.FLOAT32: types("i8 i4 i2")},
+        blockwise=types("i4 i2"),
+    )
 
     def infer(self, ids: Value, table: Value) -> Inferred:
         if ids.dtype is not DType.INT32:

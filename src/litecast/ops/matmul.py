@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from litecast.ir.graph import Value
-from litecast.ir.op import Inferred, Operands, Outputs, operation
+from litecast.ir.op import Inferred, Operands, Outputs, QuantSpec, operation
 from litecast.ir.types import Dim, DType, TensorType, broadcast, product, same_dim
 from litecast.ops.conv import (
     F32,
@@ -21,6 +21,7 @@ from litecast.ops.conv import (
     has_scale_per_channel,
 )
 from litecast.ops.enums import Activation, WeightsFormat
+from litecast.ops.grids import CONVOLUTION
 
 __all__ = ["BatchMatMul", "FullyConnected"]
 
@@ -43,6 +44,16 @@ class FullyConnected(Contraction, code=9, options="FullyConnectedOptions"):
     quantized_bias_type: DType = DType.FLOAT32
     quant_spec: bytes | None = None
     kernels = FIXED_POINT  # fully_connected.cc:253, CheckTypes
+    # fully_connected.cc:253 (types), :994 (EvalBlockwise4Bit)
+    quantization = QuantSpec(
+        FIXED_POINT & {I8, I16},
+        weight=(1,),
+        channel_axis=0,
+        bias=2,
+        weights=dict.fromkeys((F32, I8, I16), frozenset({I8, I4, DType.INT2})),
+        blockwise=frozenset({I4}),
+        free_weight=True,
+    )
 
     def infer(self, x: Value, w: Value, bias: Value | None = None) -> Inferred:
         result = self._result(x, w, bias)
@@ -75,6 +86,7 @@ class FullyConnected(Contraction, code=9, options="FullyConnectedOptions"):
         rules = (
             (14, types[1] is DType.INT2),
             (13, types == (I16, I4, I16)),
+            (10, types == (F32, I4, F32)),  # which op_version.cc takes for a float kernel
             (12, types == HYBRID and has_scale_per_channel(w, 0)),
             (11, types == INT16X8 and self.quantized_bias_type is not DType.FLOAT32),
             (8, w is not None and w.sparsity is not None),
@@ -116,6 +128,8 @@ class BatchMatMul(Contraction, code=126, options="BatchMatMulOptions"):
     adj_y: bool = False
     asymmetric_quantize_inputs: bool = False
     kernels = frozenset({F32, I8, I16})  # batch_matmul.cc:340
+    # batch_matmul.cc:340; the kernel knows one scale of y
+    quantization = QuantSpec(FIXED_POINT & {I8, I16}, weight=(1,), weights=CONVOLUTION, free_weight=True)
 
     def infer(self, x: Value, y: Value) -> Inferred:
         dtype = DType.INT32 if x.dtype is DType.INT8 and x.type.quant is None else x.dtype

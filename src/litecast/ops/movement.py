@@ -22,6 +22,7 @@ from litecast.ops.dims import (
     vector_length,
 )
 from litecast.ops.enums import Activation
+from litecast.ops.grids import ONE_SCALE, ONE_SCALE_INT16
 from litecast.ops.rules import Tracked, Versioned, by_type, per_tensor, rank_over, same_dtype, types
 
 __all__ = [
@@ -44,6 +45,7 @@ class Transpose(Versioned, code=39, options="TransposeOptions"):
 
     movement = True
     versions = by_type(f16=9, bf16=8, i4=7, i16=5, bool=3, i8=2)
+    quantization = ONE_SCALE
 
     def infer(self, x: Value, perm: Value) -> Inferred:
         order = integers(perm, "the permutation")
@@ -84,6 +86,7 @@ class ReverseV2(Tracked, Versioned, code=105, options="ReverseV2Options"):
     symbolic = frozenset({0})
     movement = True
     versions = by_type(f8=4, i8=3, bool=2)
+    quantization = ONE_SCALE
 
     def infer(self, x: Value, axes: Value) -> Inferred:
         chosen = integers(axes, "the axes")
@@ -106,6 +109,7 @@ class ReverseSequence(Op, code=112, options="ReverseSequenceOptions"):
     seq_dim: int = 0
     batch_dim: int = 0
     kernels = types("i32 f32 u8 i16 i64")  # reverse_sequence.cc
+    quantization = ONE_SCALE_INT16  # it has no kernel for INT8 (reverse_sequence.cc)
 
     def infer(self, x: Value, lengths: Value) -> Inferred:
         integers(lengths, "the lengths")
@@ -125,6 +129,7 @@ class Tile(Tracked, Versioned, code=69, options="TileOptions"):
 
     symbolic = frozenset({0})
     versions = by_type(i8=3, str=2)
+    quantization = ONE_SCALE
 
     def infer(self, x: Value, multiples: Value) -> Inferred:
         times = contents_shape(multiples, "the multiples", "times")
@@ -157,6 +162,7 @@ class Concatenation(Tracked, Versioned, code=2, options="ConcatenationOptions"):
     max_rank = 6
     same_dtype = True
     versions = by_type(f8=7, f16=6, i4=5, u32=4, i16=3, i8=2)
+    quantization = ONE_SCALE
 
     def infer(self, *values: Value) -> Inferred:
         if not values:
@@ -195,6 +201,7 @@ class Pack(Tracked, Versioned, code=83, options="PackOptions"):
     kernels = types("i32 f32 f8e4m3fn f8e5m2 u8 u32 i8 i16 i64")  # pack.cc
     same_dtype = True
     versions = by_type(f8=5, u32=4, i16=3, i8=2)
+    quantization = ONE_SCALE
 
     def infer(self, *values: Value) -> Inferred:
         if len(values) != self.values_count or not values:
@@ -222,6 +229,7 @@ class Unpack(Tracked, Versioned, code=88, options="UnpackOptions"):
     kernels = types("i32 f32 f16 bf16 f8e4m3fn f8e5m2 u8 i8 i16 bool")  # unpack.cc
     movement = True
     versions = by_type(f8=6, f16=5, bf16=5, i16=4, bool=3, i8=2, u8=2)
+    quantization = ONE_SCALE
 
     def infer(self, x: Value) -> Inferred:
         if x.type.shape is None:
@@ -246,6 +254,7 @@ class Split(Tracked, Versioned, code=49, options="SplitOptions"):
     movement = True
     keyed = 1
     versions = by_type(f8=5, i16=4, i32=3, i8=2)
+    quantization = ONE_SCALE
 
     def infer(self, axis: Value, x: Value) -> Inferred:
         if self.num_splits < 1:
@@ -277,6 +286,7 @@ class SplitV(Tracked, Versioned, code=102, options="SplitVOptions"):
     symbolic = frozenset({0})
     movement = True
     versions = by_type(f8=3, i8=2)
+    quantization = ONE_SCALE
 
     def infer(self, x: Value, sizes: Value, axis: Value) -> Inferred:
         parts = contents_shape(sizes, "the sizes", "part")
@@ -324,6 +334,7 @@ class Slice(Tracked, Versioned, code=65, options="SliceOptions"):
     symbolic = frozenset({0})
     movement = True
     versions = by_type(f16=8, i4=7, u32=6, i16=4, str=3, i8=2)
+    quantization = ONE_SCALE
 
     def infer(self, x: Value, begin: Value, size: Value) -> Inferred:
         starts = contents_shape(begin, "begin", "begin")

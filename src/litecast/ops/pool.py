@@ -9,6 +9,7 @@ from litecast.ir.op import Inferred, Op, Operands, Outputs, operation
 from litecast.ir.types import DType, TensorType, fresh
 from litecast.ops.conv import FIXED_POINT, check_activation, check_strides, shape_of, window_size
 from litecast.ops.enums import Activation, Padding
+from litecast.ops.grids import ONE_SCALE
 from litecast.ops.rules import per_tensor
 
 __all__ = ["AveragePool2D", "L2Pool2D", "MaxPool2D", "ReduceWindow", "ReduceWindowFunction"]
@@ -44,6 +45,7 @@ class AveragePool2D(Pool2D, code=1, options="Pool2DOptions"):
     """
 
     kernels = FIXED_POINT  # pooling.cc:390
+    quantization = ONE_SCALE  # pooling.cc:108
 
     def version(self, inputs: Operands, outputs: Outputs) -> int:
         """op_version.cc:377, AVERAGE_POOL_2D."""
@@ -54,6 +56,7 @@ class MaxPool2D(Pool2D, code=17, options="Pool2DOptions"):
     """Maximum over each window; padded cells do not count. Quantized: as for AveragePool2D."""
 
     kernels = FIXED_POINT  # pooling.cc:420
+    quantization = ONE_SCALE  # pooling.cc:108
 
     def version(self, inputs: Operands, outputs: Outputs) -> int:
         """op_version.cc:376, MAX_POOL_2D."""

@@ -12,6 +12,7 @@ from litecast.ir.graph import Value
 from litecast.ir.op import Array, Inferred, Op, operation
 from litecast.ir.types import Dim, DType, Shape, TensorType, fresh, same_dim
 from litecast.ops.dims import axis_of, integers, maximum, minimum, objects, unknown_shape
+from litecast.ops.grids import ANY_SCALE, ANY_SCALE_INT8, ONE_SCALE
 from litecast.ops.rules import Tracked, Versioned, by_type, types
 
 __all__ = [
@@ -94,6 +95,7 @@ class Sum(VectorReduction, code=74, options="ReducerOptions"):
     combine = staticmethod(_add)
     start = 0
     versions = by_type(i8=2)
+    quantization = ANY_SCALE  # reduce.cc, EvalQuantizedMean and EvalSum
 
 
 @operation
@@ -114,6 +116,7 @@ class ReduceMax(VectorReduction, code=82, options="ReducerOptions"):
     max_rank = 6
     combine = staticmethod(maximum)
     versions = by_type(i16=3, i8=2)
+    quantization = ONE_SCALE  # reduce.cc, Prepare
 
 
 @operation
@@ -124,6 +127,7 @@ class ReduceMin(VectorReduction, code=89, options="ReducerOptions"):
     max_rank = 6
     combine = staticmethod(minimum)
     versions = by_type(i16=3, i8=2)
+    quantization = ONE_SCALE  # reduce.cc, Prepare
 
 
 @operation
@@ -134,6 +138,7 @@ class Mean(Reduction, code=40, options="ReducerOptions"):
     quantized = types("u8 i8 i16")
     max_rank = 6
     versions = by_type(i16=3, i8=2)
+    quantization = ANY_SCALE  # reduce.cc, EvalQuantizedMean
 
 
 @operation
@@ -165,6 +170,7 @@ class ArgReduction(Versioned):
     output_type: DType = DType.INT64
     kernels = types("f32 u8 i8 i32 bool")  # arg_min_max.cc
     versions = by_type(bool=3, i8=2)
+    quantization = ANY_SCALE_INT8  # arg_min_max.cc: the order is that of the stored numbers
 
     def infer(self, x: Value, axis: Value) -> Inferred:
         if self.output_type not in (DType.INT32, DType.INT64):

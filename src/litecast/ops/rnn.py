@@ -7,10 +7,11 @@ fixes the batch. Operand numbers are those of kernels/lstm_shared.h and the kern
 from __future__ import annotations
 
 from litecast.ir.graph import Value
-from litecast.ir.op import Inferred, Op, Operands, Outputs, operation
+from litecast.ir.op import Inferred, Op, Operands, Outputs, QuantSpec, operation
 from litecast.ir.types import Dim, Shape, TensorType
 from litecast.ops.conv import F32, HYBRID, I8, INT16X8, U8, dtypes
 from litecast.ops.enums import Activation, LSTMKernelType
+from litecast.ops.grids import HYBRID_ONLY
 
 __all__ = [
     "LSTM",
@@ -21,6 +22,11 @@ __all__ = [
     "UnidirectionalSequenceLSTM",
     "UnidirectionalSequenceRNN",
 ]
+
+LSTM_WEIGHTS = (*range(1, 12), 16)
+"""Operands of an LSTM that have one element type: input, recurrent, peephole and projection weights."""
+BOTH_WEIGHTS = (*range(1, 12), 16, *range(18, 29), 33, *range(40, 48))
+"""The same of a bidirectional LSTM: either direction, and those of the auxiliary input."""
 
 
 def _operand(inputs: tuple[Value | None, ...], index: int, what: str) -> Value:
@@ -69,6 +75,8 @@ class UnidirectionalSequenceLSTM(Op, code=44, options="UnidirectionalSequenceLST
     diagonal_recurrent_tensors: bool = False
     effect = "write"
     kernels = frozenset({F32, I8})  # unidirectional_sequence_lstm.cc, Eval
+    # unidirectional_sequence_lstm.cc, Eval
+    quantization = QuantSpec(weight=LSTM_WEIGHTS, weights=HYBRID_ONLY)
 
     def infer(self, *inputs: Value | None) -> Inferred:
         _operand_count(inputs, 20, 24)
@@ -106,6 +114,7 @@ class LSTM(Op, code=16, options="LSTMOptions"):
     asymmetric_quantize_inputs: bool = False
     effect = "write"
     kernels = frozenset({F32, I8, U8})  # lstm.cc, Eval of both kernels
+    quantization = QuantSpec(weight=LSTM_WEIGHTS, weights=HYBRID_ONLY)  # lstm.cc, EvalHybrid
 
     def infer(self, *inputs: Value | None) -> Inferred:
         x = _operand(inputs, 0, "input")
@@ -145,6 +154,7 @@ class RNN(Op, code=24, options="RNNOptions"):
     asymmetric_quantize_inputs: bool = False
     effect = "write"
     kernels = frozenset({F32})
+    quantization = QuantSpec(weight=(1, 2), weights=HYBRID_ONLY)  # basic_rnn.cc, EvalHybrid
 
     def infer(self, x: Value, w: Value, recurrent: Value, bias: Value, state: Value) -> Inferred:
         if x.type.shape is None:
@@ -167,6 +177,7 @@ class UnidirectionalSequenceRNN(Op, code=35, options="SequenceRNNOptions"):
     asymmetric_quantize_inputs: bool = False
     effect = "write"
     kernels = frozenset({F32})
+    quantization = QuantSpec(weight=(1, 2), weights=HYBRID_ONLY)  # unidirectional_sequence_rnn.cc
 
     def infer(self, x: Value, w: Value, recurrent: Value, bias: Value, state: Value) -> Inferred:
         if x.type.shape is None:
@@ -194,6 +205,8 @@ class BidirectionalSequenceRNN(Op, code=46, options="BidirectionalSequenceRNNOpt
     asymmetric_quantize_inputs: bool = False
     effect = "write"
     kernels = frozenset({F32})
+    # bidirectional_sequence_rnn.cc
+    quantization = QuantSpec(weight=(1, 2, 5, 6, 10, 11), weights=HYBRID_ONLY)
 
     def infer(self, *inputs: Value | None) -> Inferred:
         _operand_count(inputs, 12)
@@ -226,6 +239,7 @@ class BidirectionalSequenceLSTM(Op, code=52, options="BidirectionalSequenceLSTMO
     asymmetric_quantize_inputs: bool = False
     effect = "write"
     kernels = frozenset({F32})
+    quantization = QuantSpec(weight=BOTH_WEIGHTS, weights=HYBRID_ONLY)  # bidirectional_sequence_lstm.cc
 
     def infer(self, *inputs: Value | None) -> Inferred:
         _operand_count(inputs, 48)
@@ -260,6 +274,7 @@ class SVDF(Op, code=27, options="SVDFOptions"):
     asymmetric_quantize_inputs: bool = False
     effect = "write"
     kernels = frozenset({F32, I8})  # svdf.cc, Prepare
+    quantization = QuantSpec(weight=(1, 2), weights=HYBRID_ONLY)  # svdf.cc, Eval
 
     def infer(self, x: Value, features: Value, time: Value, bias: Value | None, state: Value) -> Inferred:
         filters = features.shape[0]

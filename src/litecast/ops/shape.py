@@ -17,6 +17,7 @@ from litecast.ops.dims import (
     unknown_shape,
     vector_length,
 )
+from litecast.ops.grids import ONE_SCALE
 from litecast.ops.rules import Tracked, Versioned, by_type, per_tensor, same_dtype, types
 
 __all__ = [
@@ -71,6 +72,7 @@ class Reshape(Tracked, code=22, options="ReshapeOptions"):
     new_shape: tuple[int, ...] | None = None
     symbolic = frozenset({0})
     movement = True
+    quantization = ONE_SCALE
 
     def infer(self, x: Value, shape: Value | None = None) -> Inferred:
         dims = self._wanted(shape)
@@ -130,6 +132,7 @@ class Squeeze(Tracked, code=43, options="SqueezeOptions"):
 
     squeeze_dims: tuple[int, ...] | None = None
     movement = True
+    quantization = ONE_SCALE
 
     def infer(self, x: Value) -> Inferred:
         if x.type.shape is None:
@@ -160,6 +163,7 @@ class ExpandDims(Tracked, code=70, options="ExpandDimsOptions"):
 
     symbolic = frozenset({0})
     movement = True
+    quantization = ONE_SCALE
 
     def infer(self, x: Value, axis: Value) -> Inferred:
         chosen = integers(axis, "the axis")
@@ -179,6 +183,7 @@ class BroadcastTo(Tracked, Versioned, code=130, options="BroadcastToOptions"):
     """The operand repeated to the shape that operand 1 gives, by numpy's rules."""
 
     symbolic = frozenset({0})
+    quantization = ONE_SCALE
 
     def infer(self, x: Value, shape: Value) -> Inferred:
         dims = contents_shape(shape, "the shape", "broadcast")
@@ -229,6 +234,7 @@ class Fill(Tracked, Versioned, code=94, options="FillOptions"):
     symbolic = frozenset({1})
     versions = by_type(f8=5, f16=4, i8=3, i16=3, bool=2, str=2)
     keyed = 1
+    quantization = ONE_SCALE
 
     def infer(self, dims: Value, value: Value) -> Inferred:
         if value.type.shape:

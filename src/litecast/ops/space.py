@@ -9,6 +9,7 @@ from litecast.ir.op import Array, Inferred, Op, Operands, Outputs, operation
 from litecast.ir.types import Dim, DType, Shape, TensorType, product, same_dim
 from litecast.ops.dims import check_integer, contents_shape, integers, minimum, unknown_shape
 from litecast.ops.enums import MirrorPadMode
+from litecast.ops.grids import ONE_SCALE, ONE_SCALE_INT8, ONE_SCALE_INT16
 from litecast.ops.rules import Tracked, Versioned, by_type, per_tensor, rank_over, same_dtype, types
 
 __all__ = [
@@ -66,6 +67,8 @@ class Padding(Versioned):
 class Pad(Padding, code=34, options="PadOptions"):
     """The operand with zeros (quantized: its zero point) around it, as operand 1 [rank, 2] says."""
 
+    quantization = ONE_SCALE
+
     def infer(self, x: Value, paddings: Value) -> Inferred:
         return TensorType(x.dtype, _padded(x, paddings), per_tensor(x))
 
@@ -76,6 +79,8 @@ class Pad(Padding, code=34, options="PadOptions"):
 @operation
 class PadV2(Padding, code=60, options="PadV2Options"):
     """The operand with operand 2, a scalar, around it, as operand 1 [rank, 2] says."""
+
+    quantization = ONE_SCALE
 
     def infer(self, x: Value, paddings: Value, value: Value) -> Inferred:
         if value.type.shape is not None and same_dim(product(value.shape), 1) is False:
@@ -93,6 +98,7 @@ class MirrorPad(Versioned, code=100, options="MirrorPadOptions"):
 
     mode: MirrorPadMode = MirrorPadMode.REFLECT
     versions = by_type(i16=3, i8=2)
+    quantization = ONE_SCALE
 
     def infer(self, x: Value, paddings: Value) -> Inferred:
         pairs = _pairs(paddings, x.type.rank)
@@ -114,6 +120,7 @@ class BlockMove(Versioned):
     block_size: int
     kernels = types("f32 u8 i8 i32 i64")  # space_to_depth.cc and depth_to_space.cc
     versions = by_type(i8=2)
+    quantization = ONE_SCALE_INT8
 
     def _nhwc(self, x: Value) -> Shape | None:
         if self.block_size < 1:
@@ -170,6 +177,7 @@ class BatchMove(Versioned):
     """A move of blocks between spatial dimensions and batch; operands: x, block shape, paddings or crops."""
 
     versions = by_type(i16=4, i8=2)
+    quantization = ONE_SCALE
 
     def version(self, inputs: Operands, outputs: Outputs) -> int:
         x = inputs[0]
@@ -263,6 +271,8 @@ class BatchToSpaceND(BatchMove, code=37, options="BatchToSpaceNDOptions"):
 class Dilate(Op, code=203, options="DilateOptions"):
     """The operand with dilations[i] - 1 times operand 2, a scalar, between neighbours along dimension i."""
 
+    quantization = ONE_SCALE
+
     def infer(self, x: Value, dilations: Value, value: Value) -> Inferred:
         dtype = same_dtype(x, value)
         factors = contents_shape(dilations, "the dilations", "dilation")
@@ -294,6 +304,7 @@ class MatrixDiag(Op, code=113, options="MatrixDiagOptions"):
     """
 
     kernels = types("f32 i64 i32 i16 i8 u8")  # matrix_diag.cc
+    quantization = ONE_SCALE_INT16  # the rest is the stored number 0 (matrix_diag.cc)
 
     def infer(self, x: Value) -> Inferred:
         if x.type.shape is None:
@@ -314,6 +325,7 @@ class MatrixSetDiag(Op, code=115, options="MatrixSetDiagOptions"):
     """The matrices of operand 0 with the diagonals of operand 1 (for its types see `MatrixDiag`)."""
 
     kernels = types("f32 i64 i32 i16 i8 u8")  # matrix_set_diag.cc
+    quantization = ONE_SCALE
 
     def infer(self, x: Value, diagonal: Value) -> Inferred:
         dtype = same_dtype(x, diagonal)
@@ -341,6 +353,7 @@ class DynamicUpdateSlice(Tracked, Versioned, code=151, options="DynamicUpdateSli
     """Operand 0 with operand 1 written at the place in operand 2, which is clamped so that it fits."""
 
     symbolic = frozenset({0, 1})
+    quantization = ONE_SCALE
 
     def infer(self, x: Value, update: Value, start: Value) -> Inferred:
         dtype = same_dtype(x, update)

@@ -11,6 +11,7 @@ from litecast.ir.graph import Value
 from litecast.ir.op import Array, Inferred, Operands, Outputs, operation
 from litecast.ir.types import Dim, Sym, TensorType, fresh
 from litecast.ops.dims import contents_shape, integers, minimum
+from litecast.ops.grids import ONE_SCALE
 from litecast.ops.rules import Tracked, Versioned, by_type, per_tensor, rank_over
 
 __all__ = ["StridedSlice"]
@@ -36,6 +37,7 @@ class StridedSlice(Tracked, Versioned, code=45, options="StridedSliceOptions"):
     symbolic = frozenset({0})
     movement = True
     versions = by_type(u32=7, str=5, bool=3, i8=2)
+    quantization = ONE_SCALE
 
     def infer(self, x: Value, begin: Value, end: Value, strides: Value) -> Inferred:
         low, high = (contents_shape(value, what, "begin") for value, what in ((begin, "begin"), (end, "end")))

@@ -6,6 +6,7 @@ import numpy as np
 
 from litecast.ir.op import Array, Operands, Outputs, operation
 from litecast.ir.types import DType
+from litecast.ops.grids import ANY_SCALE, ANY_SCALE_INT8, ONE_SCALE_INT16
 from litecast.ops.rules import Tracked, Unary, by_type, types
 
 __all__ = [
@@ -33,6 +34,7 @@ class Abs(Unary, code=101, options="AbsOptions"):
     kernels = types("f32 i8 i16 i32")  # elementwise.cc
     quantized = types("i8")
     versions = by_type(i32=5, i8=2, u8=2)
+    quantization = ANY_SCALE  # elementwise.cc, AbsEvalQuantized
 
     def eval(self, x: Array) -> Array:
         return np.abs(x)
@@ -49,6 +51,7 @@ class Neg(Unary, Tracked, code=59, options="NegOptions"):
     """The negative."""
 
     kernels = types("f32 f16 bf16 i32 i64 i8 i16")  # neg.cc
+    quantization = ONE_SCALE_INT16  # neg.cc: the stored number is negated
 
     def eval(self, x: Array) -> Array:
         return np.negative(x)
@@ -112,6 +115,7 @@ class Sqrt(Unary, code=75):
     kernels = types("f32 i8 i16")  # elementwise.cc
     quantized = types("i8 i16")
     versions = by_type(i8=2, i16=2)
+    quantization = ANY_SCALE  # elementwise.cc, SqrtEval
 
     def eval(self, x: Array) -> Array:
         return np.sqrt(x)
@@ -124,6 +128,8 @@ class Rsqrt(Unary, code=76):
     kernels = types("f32 i8 i16")  # elementwise.cc
     quantized = types("i8 i16")
     versions = by_type(i16=3, i8=2)
+    # elementwise.cc: an exact table; that of INT16 has 512 steps, too few near 0
+    quantization = ANY_SCALE_INT8
 
     def eval(self, x: Array) -> Array:
         return np.reciprocal(np.sqrt(x))
@@ -136,6 +142,7 @@ class Exp(Unary, code=47, options="ExpOptions"):
     kernels = types("f32 i8 i16")  # exp.cc
     quantized = types("i8 i16")
     versions = by_type(i8=2, i16=2)
+    quantization = ANY_SCALE  # exp.cc, ExpPrepare: a table
 
 
 @operation
@@ -145,6 +152,7 @@ class Log(Unary, code=73):
     kernels = types("f32 i8 i16")  # elementwise.cc
     quantized = types("i8 i16")
     versions = by_type(i8=2, i16=2)
+    quantization = ANY_SCALE_INT8  # elementwise.cc: as Rsqrt
 
 
 @operation
