@@ -20,7 +20,8 @@ ACTIVATIONS: dict[str, Expression] = {
     for name in (
         "relu", "relu6", "sigmoid", "sparse_sigmoid", "softplus", "softsign", "soft_shrink",
         "sparse_plus", "silu", "squareplus", "log_sigmoid", "leaky_relu", "hard_sigmoid", "hard_silu", "elu",
-        "selu", "gelu", "celu", "glu", "tanh_shrink", "hard_tanh", "hard_shrink", "softmax", "log_softmax", "sparsemax", "tanh",
+        "selu", "gelu", "celu", "glu", "tanh_shrink", "hard_tanh", "hard_shrink", "softmax", "log_softmax",
+        "sparsemax", "tanh",
     )
 } | {
     "threshold": lambda ops, x: ops.threshold(x, 0.3, -1.0),

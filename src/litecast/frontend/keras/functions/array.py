@@ -153,6 +153,10 @@ def roll(b: Builder, input: Any, shift: Any, axis: Any) -> Any:
 
 @function("meshgrid")
 def meshgrid(b: Builder, *args: Any, indexing: str = "xy") -> Any:
+    if len(args) < 2:
+        raise array.unsupported(
+            "tf.meshgrid", "tf_keras does not save its operands but the first", "use tf.broadcast_to"
+        )
     return movement.meshgrid(b, *args, indexing=indexing)
 
 

@@ -12,7 +12,7 @@ from litecast.frontend.keras.functions.table import function, positions, raw
 from litecast.frontend.keras.operations import casting, movement
 from litecast.frontend.keras.operations.promotion import F32, dtype_named, is_tensor, tensor
 from litecast.ir.builder import Builder
-from litecast.lib import array, math, reduce
+from litecast.lib import array, math, reduce, signal
 
 # -- resizing --------------------------------------------------------------------------------------------
 
@@ -406,3 +406,46 @@ def fft(b: Builder, input: Any) -> Any:
 @function("signal.ifft")
 def ifft(b: Builder, input: Any) -> Any:
     return raw(b, "IFFT", input)
+
+
+@function("signal.frame")
+def frame(
+    b: Builder,
+    signal_: Any,
+    frame_length: Any,
+    frame_step: Any,
+    pad_end: bool = False,
+    pad_value: Any = 0,
+    axis: Any = -1,
+) -> Any:
+    """`pad_end` gives as many frames as there are steps (shape_ops.py)."""
+    if array.normalize_axis(int(axis), signal_.rank) != signal_.rank - 1:
+        raise array.unsupported("tf.signal.frame", f"axis {axis}", "frame the last axis")
+    length, step = int(frame_length), int(frame_step)
+    value = tensor(b, signal_)
+    if pad_end:
+        size = value.shape[-1]
+        if not isinstance(size, int):
+            raise array.unsupported("tf.signal.frame", "pad_end of signals of unknown length", "fix it")
+        missing = max(length + step * (-(-size // step) - 1) - size, 0)
+        value = array.pad(b, value, [(0, 0)] * (value.rank - 1) + [(0, missing)], pad_value)
+    return signal.frame(b, value, length, step)
+
+
+@function("signal.stft")
+def stft(
+    b: Builder,
+    signals: Any,
+    frame_length: Any,
+    frame_step: Any,
+    fft_length: Any = None,
+    pad_end: bool = False,
+) -> Any:
+    """The window is TensorFlow's default, a periodic Hann window: no other can be saved."""
+    length = int(frame_length)
+    size = 1 << (length - 1).bit_length() if fft_length is None else int(fft_length)
+    frames = frame(b, signals, length, frame_step, pad_end)
+    turns = np.arange(length, dtype=np.float32) / np.float32(max(length - length % 2, 1))
+    taps = 0.5 - 0.5 * np.cos(np.float32(2 * np.pi) * turns) if length > 1 else np.ones(1)
+    windowed = math.apply(b, ops.Mul(), frames, b.const(taps.astype(np.float32)))
+    return signal.rfft(b, windowed, size)

@@ -302,8 +302,11 @@ def top_k(b: Builder, input: Any, k: Any = 1, index_type: Any = "int32") -> Any:
 
 @function("in_top_k")
 def in_top_k(b: Builder, targets: Any, predictions: Any, k: Any) -> Any:
-    if targets.dtype.is_float:  # TensorFlow 1 has them the other way round
-        targets, predictions = predictions, targets
+    return indexing.in_top_k(b, targets, predictions, k=k)
+
+
+@function("compat.v1.math.in_top_k", "compat.v1.nn.in_top_k")
+def in_top_k_v1(b: Builder, predictions: Any, targets: Any, k: Any) -> Any:
     return indexing.in_top_k(b, targets, predictions, k=k)
 
 

@@ -201,7 +201,10 @@ def top_k(b: Builder, x: Any, *, k: Any, sorted: bool = True, is_stable: bool = 
 
 @operations("Argpartition")
 def argpartition(b: Builder, x: Any, *, kth: Any, axis: Any = -1) -> Any:
-    """The kth smallest stands at its place, smaller ones before it: so it does in a sorted axis."""
+    """The kth smallest stands at its place, smaller ones before it: so it does in a sorted axis.
+
+    What comes after it is in another order than Keras has it, which numpy leaves open.
+    """
     return argsort(b, tensor(b, x), axis=axis)
 
 
