@@ -193,11 +193,10 @@ def multi_head_attention(
     values = _split(b, layer, "value_dense", value, num_heads, value_dim, use_bias)
     masks, lengths = (query_mask, value_mask, key_mask), (query.shape[1], value.shape[1])
     mask = _merged(b, masks, attention_mask, lengths, use_causal_mask, sliding_window, layer.is_legacy)
-    axes = _attention_axes(attention_axes, query.rank, layer.is_legacy)
-    score, combine = _equations(query.rank + 1, axes)
+    axes, score, combine = _equations(attention_axes, query.rank, layer.is_legacy)
     scores = linalg.einsum(b, score, [queries, keys])
-    fused = query.rank == 3 and not dropout and not return_attention_scores
-    weigh = _way(layer.is_legacy, fused, softmax_robust_masking)
+    apart = bool(dropout) or return_attention_scores or query.rank != 3
+    weigh = _way(layer.is_legacy, not apart, softmax_robust_masking)
     weights = weigh(b, scores, _widened(b, mask, scores.rank, 2 * len(axes)), tuple(range(-len(axes), 0)))
     result = _gated(b, linalg.einsum(b, combine, [weights, values]), gate)
     sizes = np.atleast_1d(output_shape).tolist() if output_shape else [query.shape[-1]]
@@ -310,23 +309,20 @@ def _gated(b: Builder, x: Any, gate: Any) -> Any:
     return x if gate is None else b(ops.Mul(), x, b(ops.Logistic(), gate))
 
 
-def _attention_axes(axes: Any, rank: int, is_legacy: bool) -> tuple[int, ...]:
-    """Return the attention axes from the front: Keras 2 counts them in what has one axis more, the heads."""
-    if axes is None:
-        return tuple(range(1, rank - 1))
-    return tuple(axis % (rank + is_legacy) for axis in np.atleast_1d(axes).tolist())
+def _equations(axes: Any, rank: int, is_legacy: bool) -> tuple[tuple[int, ...], str, str]:
+    """Return the attention axes and the equations of query, key -> scores and of weights, value -> result.
 
-
-def _equations(rank: int, axes: Sequence[int]) -> tuple[str, str]:
-    """Return the equations of query, key -> scores and of weights, value -> result (all with heads).
-
-    Scores have the batch axes (heads are the last of them), the queries' attention axes, the keys'.
+    Keras 2 counts axes from the end with that of the heads. Scores have the batch axes, the heads, the
+    attention axes of the queries, then those of the keys.
     """
-    query = string.ascii_lowercase[:rank]
-    key = "".join(label.upper() if axis in axes else label for axis, label in enumerate(query))
-    batch = "".join(query[axis] for axis in range(rank - 1) if axis not in axes)
-    scores = batch + "".join(labels[axis] for labels in (query, key) for axis in axes)
-    return f"{query},{key}->{scores}", f"{scores},{key}->{query}"
+    if axes is None:
+        axes = range(1, rank - 1)
+    chosen = tuple(axis % (rank + is_legacy) for axis in np.atleast_1d(axes).tolist())
+    query = string.ascii_lowercase[: rank + 1]
+    key = "".join(label.upper() if axis in chosen else label for axis, label in enumerate(query))
+    batch = "".join(query[axis] for axis in range(rank) if axis not in chosen)
+    scores = batch + "".join(labels[axis] for labels in (query, key) for axis in chosen)
+    return chosen, f"{query},{key}->{scores}", f"{scores},{key}->{query}"
 
 
 # -- masks of heads ----------------------------------------------------------------------------------------
