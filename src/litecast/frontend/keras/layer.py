@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Layer", "values_of"]
 
 POLICY_DTYPES = {dtype.name.lower(): dtype for dtype in DType}
+"""Element types by the names that policies and inputs give them."""
 
 
 class Layer:

@@ -6,14 +6,12 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from litecast.errors import ConvertError, UnsupportedError
 from litecast.frontend.entry import check_names, check_sizes, input_type
 from litecast.frontend.keras.archive import KerasSource
 from litecast.frontend.keras.config import LayerConfig, parse, policy_name
 from litecast.frontend.keras.importer import LayerImporter, Masked
-from litecast.frontend.keras.layer import Layer
+from litecast.frontend.keras.layer import POLICY_DTYPES, Layer
 from litecast.frontend.keras.layers import find_importer
 from litecast.frontend.keras.network import Network, Ref, flatten
 from litecast.frontend.keras.state import MODES, init_graph
@@ -203,20 +201,16 @@ def _shape(entry: LayerConfig, network: Network) -> list[int] | None:
                 "has: build it (`model.build(shape)`, or call it once) and save it again"
             )
         return None
-    return [-1 if dim is None else int(dim) for dim in shape]
+    if not isinstance(shape, (list, tuple)) or not all(dim is None or isinstance(dim, int) for dim in shape):
+        raise ConvertError(f"input {entry.name} has the shape {shape!r} in the config, which is none")
+    return [-1 if dim is None else dim for dim in shape]
 
 
 def _dtype(entry: LayerConfig) -> DType:
-    name = policy_name(entry.config.get("dtype"))
-    return DType.of(np.dtype(object) if name == "string" else np.dtype(_plain(name)))
-
-
-def _plain(name: str) -> Any:
-    if name == "bfloat16":
-        import ml_dtypes
-
-        return ml_dtypes.bfloat16
-    return name.removeprefix("mixed_")
+    name = policy_name(entry.config.get("dtype")).removeprefix("mixed_")
+    if name not in POLICY_DTYPES:
+        raise ConvertError(f"input {entry.name} has the element type {name!r}, which TFLite does not have")
+    return POLICY_DTYPES[name]
 
 
 def _output(b: Builder, leaf: Any) -> Value:

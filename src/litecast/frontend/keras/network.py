@@ -55,9 +55,13 @@ class Network:
         layers = {layer.name: layer for layer in infos}
         if len(layers) != len(infos):
             raise ConvertError(f"model {info.name} has two layers of one name")
-        if "input_layers" in info.config:
-            return _functional(info, layers)
-        return _sequential(info, infos)
+        try:
+            return _functional(info, layers) if "input_layers" in info.config else _sequential(info, infos)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise ConvertError(
+                f"the config of model {info.name} is not one that Keras writes ({reason})"
+            ) from error
 
 
 def _sequential(info: LayerConfig, infos: list[LayerConfig]) -> Network:
@@ -102,7 +106,20 @@ def _functional(info: LayerConfig, layers: dict[str, LayerConfig]) -> Network:
                 network.calls.append(Call(layer.name, index, args, kwargs))
     network.inputs = _structure(info.config["input_layers"], layers)
     network.outputs = _structure(info.config["output_layers"], layers)
+    _check_refs(network)
     return _from_zero(network)
+
+
+def _check_refs(network: Network) -> None:
+    """Raise ConvertError for a reference to what the model does not have."""
+    calls = [[call.args, call.kwargs] for call in network.calls]
+    for ref in flatten([calls, network.inputs, network.outputs]):
+        if isinstance(ref, Ref):
+            numbers = all(isinstance(number, int) and number >= 0 for number in ref[1:])
+            if ref.layer not in network.layers or not numbers:
+                raise ConvertError(
+                    f"the config of model {network.name} refers to {list(ref)}, which it lacks"
+                )
 
 
 def _arguments(

@@ -96,8 +96,14 @@ class Tracer:
                     results = self._nested(b, layer, args, kwargs)
                 else:
                     results = self._layer(b, layer, args, kwargs)
-            except Exception as error:
+            except (ConvertError, RecursionError) as error:
                 raise explained(error, loc) from error
+            except Exception as error:
+                raise ConvertError(
+                    f"{loc}: its config or its call is not one that Keras writes "
+                    f"({type(error).__name__}: {error}). "
+                    "If Keras loads this model, this is a defect of Litecast: please report it"
+                ) from error
         flat = list(flatten(results))
         if any(result is MISSING for result in flat):
             raise UnsupportedError(())
