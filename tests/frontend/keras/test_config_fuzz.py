@@ -44,7 +44,6 @@ def test_a_changed_config_is_converted_or_refused(name: str) -> None:
             trace_keras(source)
         except InternalError:
             raise
-        except ConvertError as error:
-            assert str(error)
+        except ConvertError:
             refused += 1
     assert 0 < refused < CHANGES
