@@ -12,6 +12,7 @@ from litecast.frontend.keras.functions.table import function, positions, raw
 from litecast.frontend.keras.operations import casting, movement
 from litecast.frontend.keras.operations.promotion import F32, dtype_named, is_tensor, tensor
 from litecast.ir.builder import Builder
+from litecast.ir.types import product
 from litecast.lib import array, math, reduce, signal
 
 # -- resizing --------------------------------------------------------------------------------------------
@@ -337,11 +338,11 @@ def adjust_gamma(b: Builder, image: Any, gamma: Any = 1, gain: Any = 1) -> Any:
 def per_image_standardization(b: Builder, image: Any) -> Any:
     """(x - mean) / max(deviation, 1 / sqrt(elements of an image))."""
     value = array.cast(b, image, F32)
-    rows, columns = _known_size(image, "tf.image.per_image_standardization")
     axes = [-1, -2, -3]
     centred = math.apply(b, ops.Sub(), value, reduce.mean(b, value, axes, True))
     deviation = math.apply(b, ops.Sqrt(), reduce.mean(b, math.square(b, centred), axes, True))
-    least = 1.0 / float(np.sqrt(rows * columns * int(image.shape[-1])))
+    count = array.cast(b, b.dim(product(image.shape[-3:])), F32)
+    least = math.apply(b, ops.Rsqrt(), count)
     return math.apply(b, ops.Div(), centred, math.apply(b, ops.Maximum(), deviation, least))
 
 
