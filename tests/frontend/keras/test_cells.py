@@ -107,6 +107,20 @@ def test_unknown_cell_is_named(tmp_path: Path) -> None:
         litecast.convert(tmp_path / "model.keras")
 
 
+@pytest.mark.parametrize("stacked", [False, True])
+def test_cell_that_wants_states_is_refused(stacked: bool, tmp_path: Path) -> None:
+    def lower(b: Any, inputs: Any, states: Any, *, units: int) -> Any:
+        return states[0], states
+
+    def make(k: Any) -> Any:
+        cell = custom_cell(k)(UNITS)
+        return k.layers.RNN([cell, k.layers.GRUCell(2)] if stacked else cell)
+
+    built("keras", layer(make, (None, FEATURES))).save(tmp_path / "model.keras")
+    with pytest.raises(UnsupportedError, match="zero_states"):
+        litecast.convert(tmp_path / "model.keras", custom_objects={"MinimalCell": lower})
+
+
 @pytest.mark.parametrize("both", [False, True])
 def test_constants(both: bool) -> None:
     """tf_keras hands constants, and states, on behind the input."""

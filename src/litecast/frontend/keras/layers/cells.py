@@ -6,6 +6,7 @@ it only takes the shapes of the new ones.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,12 +20,22 @@ from litecast.ir.types import DType
 from litecast.lib import array, linalg, nn, rnn
 from litecast.ops import Add, Mul, Sub
 
-__all__ = ["TRAINING", "lstm_gates"]
+__all__ = ["TRAINING", "check_start", "lstm_gates"]
 
 TRAINING = ("dropout", "recurrent_dropout", "unit_forget_bias", "enable_caching_device")
 """Dropout, the first value of a bias, and where a distributed training keeps its variables."""
 
 States = Value | Sequence[Value] | None
+
+
+def check_start(cell: Layer) -> None:
+    """Raise UnsupportedError for a cell that cannot be called without states."""
+    parameters = list(inspect.signature(cell.tracer.importer(cell).function).parameters.values())[2:3]
+    if any(parameter.default is parameter.empty for parameter in parameters):
+        raise cell.unsupported(
+            "its lowering does not say what its states are at first",
+            "give it `states=None`, and begin with `states or litecast.lib.rnn.zero_states(b, inputs, units)`",
+        )
 
 
 def _first(b: Builder, states: States, x: Value, *sizes: Any) -> list[Value]:
@@ -141,6 +152,8 @@ def stacked(
     held = [None] * len(cells) if states is None else states
     after = []
     for cell, state in zip(_children(layer, cells), held, strict=True):
+        if states is None:
+            check_start(cell)
         given = {"constants": constants} if constants and cell.takes("constants") else {}
         inputs, new = cell(b, inputs, state, **given)
         after.append(new)

@@ -17,6 +17,7 @@ from litecast.frontend.keras.cudnn import from_cudnn
 from litecast.frontend.keras.hdf5 import Stored
 from litecast.frontend.keras.importer import Masked, keras
 from litecast.frontend.keras.layer import Layer
+from litecast.frontend.keras.layers.cells import check_start
 from litecast.frontend.keras.network import flatten, map_leaves
 from litecast.frontend.keras.state import State
 from litecast.frontend.keras.weights import Group, LayerKey, check_shape
@@ -212,6 +213,7 @@ class Recurrent:
 
     def structure(self, b: Builder, steps: Value) -> Any:
         """Return the types of the states in their structure: what the cell makes of one step without any."""
+        check_start(self.cell)
         types = [TensorType(steps.dtype, steps.shape[1:]), *(value.type for value in self.constants)]
         _, after = rnn.probe(b, lambda inner, x, *constants: self.step(inner, x, None, constants), types)
         return map_leaves(lambda state: state.type, after if isinstance(after, (list, tuple)) else [after])
