@@ -34,7 +34,7 @@ def check_start(cell: Layer) -> None:
     if any(parameter.default is parameter.empty for parameter in parameters):
         raise cell.unsupported(
             "its lowering does not say what its states are at first",
-            "give it `states=None`, and begin with `states or litecast.lib.rnn.zero_states(b, inputs, units)`",
+            "give it `states=None`, and use `states or litecast.lib.rnn.zero_states(b, inputs, units)`",
         )
 
 
