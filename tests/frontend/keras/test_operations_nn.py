@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.frontend.keras.harness import KERAS, integers, refused, spec, uniform
+from tests.frontend.keras.harness import KERAS, check, integers, refused, spec, uniform
 from tests.frontend.keras.test_operations_numpy import Expression, compare
 
 
@@ -268,3 +268,23 @@ def test_integer_operands() -> None:
     compare(
         {name: part for name, part in table.items() if name != "in_top_k"}, [spec((6,), "int32")], integers(4)
     )
+
+
+def test_fake_quantization() -> None:
+    """An operation of keras.quantizers; its own symbolic call leaves the options out."""
+    import keras
+
+    def build(k: Any) -> Any:
+        from keras.src.quantizers.quantizers import FakeQuantWithMinMaxVars
+
+        x = k.Input((4, 3))
+        low, high = np.array([-1.0, -0.5, -2.0], "float32"), np.array([1.0, 1.5, 0.5], "float32")
+        outputs = {
+            "plain": k.quantizers.fake_quant_with_min_max_vars(x, -1.0, 2.0),
+            "narrow": FakeQuantWithMinMaxVars(4, narrow_range=True)(x, -1.0, 2.0),
+            "channels": FakeQuantWithMinMaxVars(8, axis=-1)(x, low, high),
+        }
+        return k.Model(x, outputs)
+
+    assert keras.backend.backend() == "tensorflow"
+    check(build, frameworks=KERAS, formats=("keras",))

@@ -179,6 +179,16 @@ def test_signals() -> None:
     compare(SIGNALS, [spec((16,))], tolerance=1e-4)
 
 
+def test_fake_quantization() -> None:
+    low, high = np.array([-1.0, -0.5, -2.0], "float32"), np.array([1.0, 1.5, 0.5], "float32")
+    table = {
+        "args": lambda x: tf.quantization.fake_quant_with_min_max_args(x, -1, 2),
+        "vars": lambda x: tf.quantization.fake_quant_with_min_max_vars(x, -1.0, 2.0, 4, True),
+        "channels": lambda x: tf.quantization.fake_quant_with_min_max_vars_per_channel(x, low, high),
+    }
+    compare(table, [spec((4, 3))])
+
+
 def test_integers() -> None:
     table = {
         "truncatediv": lambda x, y: tf.truncatediv(x, y),

@@ -65,6 +65,7 @@ FAMILIES = {
     "layers.spectrogram": "MelSpectrogram STFTSpectrogram",
     "layers.text": "FeatureSpace HashedCrossing Hashing TFDConcat TFDIdentity TextVectorization",
     "layers.wrappers": "Bidirectional TimeDistributed Wrapper",
+    "operations.quantization": "FakeQuantWithMinMaxVars",
     "tensorflow": (
         "ClassMethod InstanceMethod InstanceProperty SlicingOpLambda TFOpLambda TensorFlowOpLayer"
     ),
