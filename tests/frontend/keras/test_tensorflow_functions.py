@@ -179,6 +179,32 @@ def test_signals() -> None:
     compare(SIGNALS, [spec((16,))], tolerance=1e-4)
 
 
+def test_functions_of_keras() -> None:
+    from tf_keras import activations, backend, losses
+
+    table = {
+        "batch_flatten": lambda x, y: backend.batch_flatten(x),
+        "relu": lambda x, y: backend.relu(x, alpha=0.1, max_value=2.0),
+        "batch_dot": lambda x, y: backend.batch_dot(x, y, axes=2),
+        "switch": lambda x, y: backend.switch(x > 0, x, y),
+        "mish": lambda x, y: activations.mish(x),
+        "hard_sigmoid": lambda x, y: activations.hard_sigmoid(x),
+        "binary": lambda x, y: losses.binary_crossentropy(backend.sigmoid(x), backend.sigmoid(y)),
+        "binary logits": lambda x, y: backend.binary_crossentropy(backend.sigmoid(x), y, from_logits=True),
+        "categorical": lambda x, y: losses.categorical_crossentropy(backend.softmax(x), backend.softmax(y)),
+        "sparse": lambda x, y: losses.sparse_categorical_crossentropy(backend.argmax(x), backend.softmax(y)),
+        "sparse axis": lambda x, y: backend.sparse_categorical_crossentropy(
+            backend.argmax(x, axis=1), backend.softmax(y, axis=1), axis=1
+        ),
+        "hinge": lambda x, y: losses.hinge(x, y),
+        "hinge of labels": lambda x, y: losses.hinge(tf.cast(x > 0, tf.float32), y),
+        "squared_hinge": lambda x, y: losses.squared_hinge(x, y),
+        "huber": lambda x, y: losses.huber(x, y),
+        "cosine": lambda x, y: losses.cosine_similarity(x, y),
+    }
+    compare(table, [spec((4, 6)), spec((4, 6))], tolerance=1e-4)
+
+
 def test_fake_quantization() -> None:
     low, high = np.array([-1.0, -0.5, -2.0], "float32"), np.array([1.0, 1.5, 0.5], "float32")
     table = {

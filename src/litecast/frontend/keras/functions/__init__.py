@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from litecast.frontend.keras.functions import array, image, math, neural, products, quantization
+from litecast.frontend.keras.functions import array, backend, image, math, neural, products, quantization
 
-__all__ = ["array", "image", "math", "neural", "products", "quantization"]
+__all__ = ["array", "backend", "image", "math", "neural", "products", "quantization"]
