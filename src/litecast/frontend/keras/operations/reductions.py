@@ -72,8 +72,8 @@ def mean(b: Builder, x: Any, *, axis: Any = None, keepdims: bool = False) -> Any
 
 def variance(b: Builder, x: Any, axis: Any, keepdims: bool) -> Any:
     """Return the population variance."""
-    centred = math.apply(b, ops.Sub(), x, over(reduce.mean, b, x, axis, True))
-    return over(reduce.mean, b, math.square(b, centred), axis, keepdims)
+    squares = math.squared_difference(b, x, over(reduce.mean, b, x, axis, True))
+    return over(reduce.mean, b, squares, axis, keepdims)
 
 
 @operations("Var")
