@@ -14,7 +14,13 @@ from litecast.ir.types import Dim, DType, product
 from litecast.lib import array, math, reduce
 from litecast.lib.array import unsupported
 
-__all__ = ["COMBINE", "invert_permutation", "scatter_nd", "tensor_scatter_update"]
+__all__ = [
+    "COMBINE",
+    "invert_permutation",
+    "scatter_nd",
+    "tensor_scatter_multiply",
+    "tensor_scatter_update",
+]
 
 _SCATTERED = (DType.FLOAT32, DType.INT32, DType.INT64)
 
@@ -42,19 +48,24 @@ def _subtract(b: Builder, x: Any, indices: Any, updates: Any) -> Any:
 
 
 def _maximum(b: Builder, x: Any, indices: Any, updates: Any) -> Any:
-    return math.apply(b, ops.Maximum(), x, _extremes(b, reduce.segment_maximum, x, indices, updates))
+    return math.apply(b, ops.Maximum(), x, _combined(b, reduce.segment_maximum, x, indices, updates))
 
 
 def _minimum(b: Builder, x: Any, indices: Any, updates: Any) -> Any:
-    return math.apply(b, ops.Minimum(), x, _extremes(b, reduce.segment_minimum, x, indices, updates))
+    return math.apply(b, ops.Minimum(), x, _combined(b, reduce.segment_minimum, x, indices, updates))
 
 
-def _extremes(b: Builder, segment: Callable[..., Any], x: Any, indices: Any, updates: Any) -> Any:
-    """Return the extreme of the updates of each place, the neutral number where there is none."""
+def _combined(b: Builder, segment: Callable[..., Any], x: Any, indices: Any, updates: Any) -> Any:
+    """Return the updates of each place combined, the neutral number where there is none."""
     flat, count = _flat_indices(b, x, indices)
     depth = indices.shape[-1]
     rows = array.reshape(b, updates, (flat.shape[0], *x.shape[depth:]))
     return array.reshape(b, segment(b, rows, flat, b.dim(count)), x.shape)
+
+
+def tensor_scatter_multiply(b: Builder, x: Any, indices: Any, updates: Any) -> Any:
+    """Return x times the updates at the indices; duplicates multiply up."""
+    return math.apply(b, ops.Mul(), x, _combined(b, reduce.segment_product, x, indices, updates))
 
 
 def tensor_scatter_update(b: Builder, x: Any, indices: Any, updates: Any) -> Any:

@@ -135,10 +135,7 @@ def scatter_update(b: Builder, inputs: Any, indices: Any, updates: Any, *, reduc
         return scatter.COMBINE[REDUCTIONS[reduction]](b, value, places, parts)
     if reduction != "mul":
         raise array.unsupported("ScatterUpdate", f"reduction {reduction!r}", "use add, max, min or mul")
-    flat, count = scatter._flat_indices(b, value, places)
-    rows = array.reshape(b, parts, (flat.shape[0], *value.shape[places.shape[-1] :]))
-    factors = reduce.segment_product(b, rows, flat, b.dim(count))
-    return math.apply(b, ops.Mul(), value, array.reshape(b, factors, value.shape))
+    return scatter.tensor_scatter_multiply(b, value, places, parts)
 
 
 @operations("UnravelIndex")
