@@ -28,6 +28,7 @@ ALLOWED = {
     "frontend": _CORE | {"lib", "report"},
     "passes": _CORE | {"lib", "report"},
     "quantize": _CORE | {"lib", "tflite", "report", "compare"},
+    "quantization": _CORE | {"lib", "tflite", "report", "compare", "quantize"},
     "evaluate": _CORE | {"tflite", "report"},
     "metadata": {"tflite"},
     "codegen": _CORE | {"tflite", "metadata"},
@@ -41,7 +42,7 @@ ALLOWED = {
         "tflite",
         "frontend",
         "passes",
-        "quantize",
+        "quantization",
         "evaluate",
         "report",
         "sources",
@@ -66,7 +67,7 @@ BANNED_NAMES = {"utils", "util", "helpers", "helper", "common", "base", "manager
 
 PUBLIC = {
     "litecast": {
-        *("convert", "load", "save", "verify", "Converted", "__version__"),
+        *("convert", "load", "quantize", "save", "verify", "Converted", "__version__"),
         *("ConvertError", "FormatError", "InferenceError", "InternalError", "QuantizationError"),
         *("UnsupportedError", "VerificationError"),
     },

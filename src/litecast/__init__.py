@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from litecast.api import Converted, convert, load, save, verify
+    from litecast.api import Converted, convert, load, quantize, save, verify
     from litecast.errors import (
         ConvertError,
         FormatError,
@@ -33,6 +33,7 @@ __all__ = [
     "__version__",
     "convert",
     "load",
+    "quantize",
     "save",
     "verify",
 ]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from litecast.compare import TOLERANCE, Step, Verification, check, read_reference
 from litecast.errors import ConvertError, FormatError, InternalError, VerificationError
@@ -19,11 +19,14 @@ from litecast.report import Report, SignatureInfo, describe, op_counts, weight_b
 from litecast.sources import DEFAULTS, TFLITE, kind_of, name_of, read_source
 
 if TYPE_CHECKING:
+    from litecast.quantization.recipe import Recipe
+    from litecast.tflite.metadata import Conversion
     from litecast.tflite.runtime import Runtime
 
-__all__ = ["Converted", "convert", "load", "save", "verify"]
+__all__ = ["Converted", "convert", "load", "quantize", "save", "verify"]
 
 Source = str | PathLike[str]
+How: TypeAlias = "str | PathLike[str] | Recipe | Mapping[str, Any]"
 Progress = Callable[[str], None]
 Phase = Callable[[str], AbstractContextManager[None]]
 UNKNOWN_SIZES = ((1, 1), (32, 1), (256, 1), (12, 12))
@@ -111,6 +114,7 @@ def convert(
     states: str = "variables",
     example_inputs: Sequence[Any] | None = None,
     input_signature: Sequence[Any] | None = None,
+    quantize: How | None = None,
     reference: Source | None = None,
     tolerance: float = TOLERANCE,
     conversion_metadata: bool = True,
@@ -132,21 +136,20 @@ def convert(
         states: how stateful Keras layers keep state: in "variables", or as inputs and outputs ("io").
         example_inputs: inputs to trace a model or function in memory with, where nothing says what it takes.
         input_signature: their types and shapes instead, as `tf.TensorSpec`.
+        quantize: a mode, a recipe or the file of one (see `quantize`); None: the weights stay as they are.
         reference: an `.npz` of inputs and outputs to compare with; VerificationError on a mismatch.
         tolerance: relative error (max|a-b| / max|reference|) that the comparison allows.
         conversion_metadata: write the `CONVERSION_METADATA` entry.
         progress: called with the name of each phase as it starts.
 
     The result always passes the IR verifier and is allocated by LiteRT (memory-mapped, without delegates).
-    Raises FormatError for a bad file and UnsupportedError listing all that cannot be converted.
+    Raises FormatError for a bad file, UnsupportedError listing all that cannot be converted, and
+    QuantizationError for a quantization that cannot be done.
     """
     reading = _reading(locals())
     report = Report(source=name_of(source))
-
-    def phase(name: str) -> AbstractContextManager[None]:
-        if progress is not None:
-            progress(name)
-        return report.phase(name)
+    recipe = None if quantize is None else _recipe(quantize)
+    phase = _phase(report, progress)
 
     def build(path: Path) -> None:
         with phase("read"):
@@ -154,6 +157,8 @@ def convert(
             _check_recorded(model, source)
         report.notes = model.notes
         _optimise(model, report, phase)
+        if recipe is not None:
+            model = _quantize(model, recipe, report, phase)
         _write(model, path, report, phase, conversion_metadata)
         if reference is not None:
             with phase("compare"):
@@ -162,6 +167,88 @@ def convert(
     if output is not None:
         _keep([source, weights], output)
     return _built(build, output, report)
+
+
+def quantize(
+    source: Source | Model,
+    mode: How = "dynamic",
+    *,
+    output: Source | None = None,
+    reference: Source | None = None,
+    tolerance: float = TOLERANCE,
+    conversion_metadata: bool = True,
+    progress: Progress | None = None,
+) -> Converted:
+    """Quantize a float `.tflite`, or a Model (which is not changed), check the result, and return it.
+
+    Args:
+        source: a `.tflite`, which is optimised first, or a Model, which is taken as it is.
+        mode: "float16", "dynamic", "weights", "int4", "int4-block32" (64, 128, 256) or "int2"; a Recipe, or
+            a mapping or a `.json` or `.toml` file of one: `mode` and `rules`, each with a `scheme` and the
+            `path`, `op` and `signature` that it is for.
+        output, reference, tolerance, conversion_metadata, progress: as for `convert`.
+
+    Raises QuantizationError for a recipe that the model or the runtime cannot follow. `report.quantization`
+    says what was done, and what stays in float and why.
+    """
+    if not isinstance(source, Model):
+        if kind_of(source) is not TFLITE:
+            raise ConvertError(f"quantize takes a .tflite: convert(source, quantize={mode!r}) converts first")
+        return convert(
+            source,
+            output=output,
+            quantize=mode,
+            reference=reference,
+            tolerance=tolerance,
+            conversion_metadata=conversion_metadata,
+            progress=progress,
+        )
+    float_model, recipe = source, _recipe(mode)
+    report = Report(source="a model in memory", notes=source.notes)
+    phase = _phase(report, progress)
+
+    def build(path: Path) -> None:
+        model = _quantize(float_model, recipe, report, phase)
+        _prepare(model)
+        _write(model, path, report, phase, conversion_metadata)
+        if reference is not None:
+            with phase("compare"):
+                _compare(Converted(path, report), reference, tolerance)
+
+    return _built(build, output, report)
+
+
+def _phase(report: Report, progress: Progress | None) -> Phase:
+    def phase(name: str) -> AbstractContextManager[None]:
+        if progress is not None:
+            progress(name)
+        return report.phase(name)
+
+    return phase
+
+
+def _recipe(how: How) -> Recipe:
+    from litecast.quantization.recipe import recipe_of
+
+    return recipe_of(how)
+
+
+def _quantize(model: Model, recipe: Recipe, report: Report, phase: Phase) -> Model:
+    """Return the quantized model and report it."""
+    from litecast.ir.verify import verify as verify_ir
+    from litecast.quantization.model import quantized
+
+    with phase("quantize"):
+        result, report.quantization = quantized(model, recipe)
+        verify_ir(result)
+    _describe(result, report)
+    return result
+
+
+def _describe(model: Model, report: Report) -> None:
+    report.signatures = describe(model)
+    report.ops = op_counts(model)
+    report.weights = weight_bytes(model)
 
 
 def _built(build: Callable[[Path], None], output: Source | None, report: Report) -> Converted:
@@ -218,9 +305,7 @@ def _optimise(model: Model, report: Report, phase: Phase) -> None:
         report.rewrites = dict(optimize(model, run=evaluate))
     with phase("verify"):
         verify_ir(model)
-    report.signatures = describe(model)
-    report.ops = op_counts(model)
-    report.weights = weight_bytes(model)
+    _describe(model, report)
 
 
 def _write(model: Model, path: Path, report: Report, phase: Phase, conversion_metadata: bool) -> None:
@@ -230,11 +315,23 @@ def _write(model: Model, path: Path, report: Report, phase: Phase, conversion_me
 
     with phase("write"):
         with open(path, "w+b") as file:
-            write_to(model, file, conversion_metadata=conversion_metadata)
+            write_to(model, file, conversion_metadata=conversion_metadata and _conversion(model, report))
         report.size = path.stat().st_size
         report.min_runtime = min_runtime(model)
     with phase("allocate"):
         _allocate(path, _described(report))
+
+
+def _conversion(model: Model, report: Report) -> Conversion | bool:
+    """Return what CONVERSION_METADATA says: True keeps what there is, or says nothing in particular."""
+    from litecast.tflite.metadata import CONVERSION, Conversion
+
+    done = report.quantization
+    if done is None or not done.schemes or CONVERSION in model.metadata:
+        return True
+    from litecast.quantization.model import CONVERSION_MODES
+
+    return Conversion(modes=(CONVERSION_MODES.get(done.recipe, CONVERSION_MODES["dynamic"]),))
 
 
 def _allocate(path: Path, label: str) -> None:
@@ -275,16 +372,22 @@ def save(model: Model, path: Source, *, conversion_metadata: bool = True) -> Pat
 
     Operations that only exist inside Litecast are expanded in the model itself; nothing else is optimised.
     """
-    from litecast.passes import prepare
-    from litecast.tflite.metadata import drop_numbered
-    from litecast.tflite.runtime import evaluate
     from litecast.tflite.writer import write_to
 
-    if prepare(model, evaluate):
-        drop_numbered(model)
+    _prepare(model)
     with replacing(path) as temporary, open(temporary, "w+b") as file:
         write_to(model, file, conversion_metadata=conversion_metadata)
     return Path(path)
+
+
+def _prepare(model: Model) -> None:
+    """Expand operations that only exist inside Litecast."""
+    from litecast.passes import prepare
+    from litecast.tflite.metadata import drop_numbered
+    from litecast.tflite.runtime import evaluate
+
+    if prepare(model, evaluate):
+        drop_numbered(model)
 
 
 def verify(

@@ -10,8 +10,18 @@ from time import perf_counter
 from typing import Any
 
 from litecast.ir.graph import Lazy, Model, Value
+from litecast.ir.types import Blockwise
 
-__all__ = ["Report", "SignatureInfo", "TensorInfo", "describe", "op_counts", "weight_bytes"]
+__all__ = [
+    "Kept",
+    "Quantized",
+    "Report",
+    "SignatureInfo",
+    "TensorInfo",
+    "describe",
+    "op_counts",
+    "weight_bytes",
+]
 
 
 @dataclass(frozen=True)
@@ -35,6 +45,26 @@ class SignatureInfo:
     outputs: tuple[TensorInfo, ...]
 
 
+@dataclass(frozen=True)
+class Kept:
+    """An operation that stays in float although the recipe asks otherwise, where it is, and why."""
+
+    op: str
+    place: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """What quantization did: operations by scheme, bytes of constants before it, what stays float."""
+
+    recipe: str
+    schemes: dict[str, int]
+    weights_before: int
+    kept: tuple[Kept, ...]
+    warnings: tuple[str, ...]
+
+
 @dataclass
 class Report:
     """The account of one conversion: sizes in bytes, times in seconds."""
@@ -48,6 +78,7 @@ class Report:
     rewrites: dict[str, int] = field(default_factory=dict)
     phases: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    quantization: Quantized | None = None
 
     @property
     def seconds(self) -> float:
@@ -108,10 +139,17 @@ def weight_bytes(model: Model) -> int:
     arrays = {
         _identity(value.const): value.type.nbytes
         for graph in model.all_graphs()
-        for value in graph.values()
+        for used in graph.values()
+        for value in (used, *_scales(used))
         if value.const is not None
     }
     return sum(arrays.values())
+
+
+def _scales(value: Value) -> list[Value]:
+    """Return the constants that hold the scales of a blockwise weight."""
+    details = None if value.type.quant is None else value.type.quant.details
+    return [details.scales] if isinstance(details, Blockwise) else []
 
 
 def _identity(const: Any) -> Any:

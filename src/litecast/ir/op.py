@@ -66,13 +66,15 @@ class QuantSpec:
         bias: the operand that is added to the products: INT32 with the scales input * weight (INT64 where
             activations are INT16).
         weights: element type of the activations -> those of the weight; FLOAT32 stands for the hybrid kernel,
-            which quantizes its input when it runs (or, in a lookup, dequantizes the rows it reads).
+            which quantizes its input when it runs.
+        lookup: the kernel has no such input: it dequantizes the rows of the weight that it reads.
         blockwise: element types of the weight that FLOAT32 activations take with a scale per block of the
             last dimension.
         scale_per_channel: the hybrid kernel reads a scale per channel also where all are equal.
         free_weight: a weight that is no constant may be an activation of any scale and zero point.
         moved: element types of a constant weight that the kernel moves as they are: the weight then stays
             small in memory, and only the result is dequantized.
+        whole_bytes: the kernel is wrong unless each row of a packed weight fills whole bytes.
     """
 
     activations: frozenset[DType] = frozenset()
@@ -82,10 +84,12 @@ class QuantSpec:
     channel_axis: int | None = None
     bias: int | None = None
     weights: Mapping[DType, frozenset[DType]] = field(default_factory=dict)
+    lookup: bool = False
     blockwise: frozenset[DType] = frozenset()
     scale_per_channel: bool = False
     free_weight: bool = False
     moved: frozenset[DType] = frozenset()
+    whole_bytes: bool = False
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))

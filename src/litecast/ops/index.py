@@ -44,7 +44,9 @@ class Gather(Tracked, Versioned, code=36, options="GatherOptions"):
     symbolic = frozenset({0})
     versions = by_type(f8=8, i4=7, i16=4, bool=3, i8=2)
     # gather.cc: stored numbers, so a constant operand may stay small
-    quantization = QuantSpec(types("i8 i16"), same_scale=types("i8 i16"), weight=(0,), moved=types("i8 i4"))
+    quantization = QuantSpec(
+        types("i8 i16"), same_scale=types("i8 i16"), weight=(0,), moved=types("i8 i4"), whole_bytes=True
+    )
 
     def infer(self, x: Value, indices: Value) -> Inferred:
         check_integer(indices, "the indices")
@@ -243,7 +245,9 @@ class EmbeddingLookup(Op, code=7):
         weight=(1,),
         channel_axis=0,
         weights={DType.FLOAT32: types("i8 i4 i2")},
+        lookup=True,
         blockwise=types("i4 i2"),
+        whole_bytes=True,
     )
 
     def infer(self, ids: Value, table: Value) -> Inferred:

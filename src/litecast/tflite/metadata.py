@@ -10,7 +10,7 @@ from pathlib import Path
 from litecast.ir.graph import Graph, Model
 from litecast.ops.custom import Builtin, Custom, Flex
 
-__all__ = ["METADATA_BUFFER", "Conversion", "drop_numbered", "min_runtime", "model_metadata"]
+__all__ = ["CONVERSION", "METADATA_BUFFER", "Conversion", "drop_numbered", "min_runtime", "model_metadata"]
 
 METADATA_BUFFER = "metadata_buffer:"
 """Under names with this prefix `Model.metadata` holds the nameless entries of the deprecated field."""
