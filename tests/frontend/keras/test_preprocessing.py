@@ -57,6 +57,19 @@ def test_rescaling_keeps_arrays_and_masks() -> None:
 
 
 @pytest.mark.parametrize("invert", [False, True])
+def test_scaling_and_masks(invert: bool) -> None:
+    """They go on in Keras 3, and are lost in Keras 2."""
+
+    def build(k: Any) -> Any:
+        tokens = k.Input((6,), dtype="int32")
+        x = k.layers.Embedding(7, 4, mask_zero=True)(tokens)
+        scaled = [k.layers.Rescaling(0.5)(x), k.layers.Normalization(mean=0.1, variance=2.0, invert=invert)(x)]
+        return k.Model(tokens, [k.layers.GlobalAveragePooling1D()(item) for item in scaled])
+
+    check(build, integers(7))
+
+
+@pytest.mark.parametrize("invert", [False, True])
 def test_normalization(invert: bool) -> None:
     def make(k: Any) -> Any:
         return {

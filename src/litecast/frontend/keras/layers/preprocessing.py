@@ -27,13 +27,18 @@ MODE_NAMES = {"binary": "multi_hot", "tf-idf": "tf_idf"}
 # -- scaling ---------------------------------------------------------------------------------------------
 
 
+def _scaled(layer: Layer, result: Value) -> Any:
+    """Return the result; in Keras 2 without a mask (tf_keras has no `supports_masking` in these layers)."""
+    return Masked(result) if layer.is_legacy else result
+
+
 @keras("Rescaling", masking="pass")
-def rescaling(b: Builder, inputs: Value, *, layer: Layer, scale: Any, offset: Any = 0.0) -> Value:
+def rescaling(b: Builder, inputs: Value, *, layer: Layer, scale: Any, offset: Any = 0.0) -> Any:
     """x * scale + offset; vectors go along the last axis, as `image_data_format()` is not in the file."""
     x = array.cast(b, inputs, layer.dtype)
     factor, shift = (np.asarray(number, layer.dtype.numpy) for number in (scale, offset))
     scaled: Value = math.apply(b, Mul(), x, factor)
-    return math.apply(b, Add(), scaled, shift) if shift.any() else scaled
+    return _scaled(layer, math.apply(b, Add(), scaled, shift) if shift.any() else scaled)
 
 
 @keras("Normalization", masking="pass")
@@ -46,7 +51,7 @@ def normalization(
     mean: Any = None,
     variance: Any = None,
     invert: bool = False,
-) -> Value:
+) -> Any:
     """(x - mean) / max(sqrt(variance), epsilon), or back; adapted ones have variables."""
     rank = inputs.rank
     axes = () if axis is None else (axis,) if isinstance(axis, int) else axis
@@ -61,10 +66,8 @@ def normalization(
     deviation = np.maximum(np.sqrt(spread.array()), np.float32(EPSILON)).reshape(shape)
     x, middle = array.cast(b, inputs, DType.FLOAT32), center.array().reshape(shape)
     if invert:
-        inverse: Value = math.apply(b, Add(), math.apply(b, Mul(), x, deviation), middle)
-        return inverse
-    result: Value = math.apply(b, Div(), math.apply(b, Sub(), x, middle), deviation)
-    return result
+        return _scaled(layer, math.apply(b, Add(), math.apply(b, Mul(), x, deviation), middle))
+    return _scaled(layer, math.apply(b, Div(), math.apply(b, Sub(), x, middle), deviation))
 
 
 def _broadcast(number: Any, sizes: Sequence[int]) -> Array:
