@@ -63,8 +63,9 @@ def test_scaling_and_masks(invert: bool) -> None:
     def build(k: Any) -> Any:
         tokens = k.Input((6,), dtype="int32")
         x = k.layers.Embedding(7, 4, mask_zero=True)(tokens)
-        scaled = [k.layers.Rescaling(0.5)(x), k.layers.Normalization(mean=0.1, variance=2.0, invert=invert)(x)]
-        return k.Model(tokens, [k.layers.GlobalAveragePooling1D()(item) for item in scaled])
+        normal = k.layers.Normalization(mean=0.1, variance=2.0, invert=invert)(x)
+        pooled = [k.layers.GlobalAveragePooling1D()(item) for item in (k.layers.Rescaling(0.5)(x), normal)]
+        return k.Model(tokens, pooled)
 
     check(build, integers(7))
 
