@@ -15,7 +15,7 @@ from litecast.ir.builder import Builder
 from litecast.ir.graph import Graph, Model
 from litecast.ir.types import DType, TensorType
 from litecast.ops import Mul, Tanh
-from litecast.quantize.statistics import HALF, Statistics, TensorStatistics, tensor_keys
+from litecast.quantization.statistics import HALF, Statistics, TensorStatistics, tensor_keys
 
 floats = arrays.arrays(
     np.float32,

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from litecast.errors import QuantizationError
-from litecast.quantize.ranges import METHODS, Grid, squared_error, tensor_range
-from litecast.quantize.statistics import TensorStatistics
+from litecast.quantization.ranges import METHODS, Grid, squared_error, tensor_range
+from litecast.quantization.statistics import TensorStatistics
 
 GRIDS = [Grid(bits, symmetric) for bits in (4, 8, 16) for symmetric in (False, True)]
 seen = st.lists(

@@ -13,7 +13,7 @@ import numpy as np
 
 from litecast.errors import QuantizationError
 from litecast.ir.op import Array
-from litecast.quantize.statistics import HALF, TensorStatistics
+from litecast.quantization.statistics import HALF, TensorStatistics
 
 __all__ = ["METHODS", "Grid", "Method", "Range", "squared_error", "tensor_range"]
 
