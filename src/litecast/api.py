@@ -193,7 +193,8 @@ def quantize(
     """
     if not isinstance(source, Model):
         if kind_of(source) is not TFLITE:
-            raise ConvertError(f"quantize takes a .tflite: convert(source, quantize={mode!r}) converts first")
+            hint = "convert(source, quantize=...), or litecast convert --quantize, does both at once"
+            raise ConvertError(f"{fspath(source)}: quantize takes a .tflite; {hint}")
         return convert(
             source,
             output=output,

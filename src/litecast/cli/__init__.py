@@ -15,6 +15,7 @@ INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells give it."""
 COMMANDS = {
     "convert": "Convert a SavedModel to a .tflite.",
+    "quantize": "Store the weights of a .tflite in fewer bits.",
     "run": "Run a .tflite on arrays from .npz or .npy files.",
     "show": "Show what a .tflite or a SavedModel holds.",
     "verify": "Compare a .tflite with reference inputs and outputs.",

@@ -8,9 +8,10 @@ from typing import Any
 import click
 
 import litecast
-from litecast.cli.console import columns, named, once, ports, print_json, progress, size
 from litecast.cli.console import command as make_command
-from litecast.report import Report
+from litecast.cli.console import named, once, print_json, progress
+from litecast.cli.quantize import recipe_data, rule_options
+from litecast.cli.summary import summary
 
 DYNAMIC = ("?", "-1", "None")
 """What stands for a dimension that stays dynamic."""
@@ -62,6 +63,13 @@ def parse_shapes(texts: tuple[str, ...]) -> dict[str, list[int | None]]:
     help="Import a module that registers lowerings of Keras layers (litecast.keras.register).",
 )
 @click.option(
+    "--quantize",
+    "mode",
+    metavar="MODE|FILE",
+    help="Store weights in fewer bits: float16, dynamic, weights, int4, ... (see `litecast quantize`).",
+)
+@rule_options
+@click.option(
     "--verify", "reference", metavar="IO.npz", help="Compare the result with these inputs and outputs."
 )
 @click.option(
@@ -76,8 +84,9 @@ def parse_shapes(texts: tuple[str, ...]) -> dict[str, list[int | None]]:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def command(
-    source: str, output: str | None, modules: tuple[str, ...], verbose: bool, as_json: bool, **options: Any
-) -> None:
+    source: str, output: str | None, modules: tuple[str, ...], mode: str | None, rules: tuple[str, ...],
+    per_tensor: bool, verbose: bool, as_json: bool, **options: Any,
+) -> None:  # fmt: skip
     """Convert SOURCE to a .tflite: a SavedModel or a Keras model (.keras, .h5 or config.json).
 
     All signatures are converted unless --signature names some. LiteRT checks the result before it is written.
@@ -87,6 +96,10 @@ def command(
     target = f"{Path(source.rstrip('/')).stem}.tflite" if output is None else output
     options["signatures"] = list(options["signatures"]) or None
     options["shapes"] = parse_shapes(options["shapes"])
+    if mode is not None:
+        options["quantize"] = recipe_data(mode, rules, per_tensor)
+    elif rules or per_tensor:
+        raise click.UsageError("--rule and --per-tensor go with --quantize")
     with progress(f"converting {source}") as phase:
         report = litecast.convert(source, output=target, progress=phase, **options).report
     if as_json:
@@ -107,20 +120,3 @@ def _import(module: str) -> None:
         raise click.BadParameter(f"{module!r} cannot be imported: {error}", param_hint="--import") from error
     finally:
         sys.path.remove("")
-
-
-def summary(report: Report, target: str, verbose: bool) -> str:
-    """Return what a person wants to know of a conversion."""
-    runtime = f"needs runtime {report.min_runtime or 'any'} or newer"
-    lines = [f"{target}  {size(report.size)}, {report.seconds:.2f} s, {runtime}"]
-    for key, signature in report.signatures.items():
-        lines += [f"signature {key}", ports(signature)]
-    total = sum(report.ops.values())
-    lines.append(f"{total} operations: " + ", ".join(f"{name} {count}" for name, count in report.ops.items()))
-    lines += [f"note: {note}" for note in report.notes]
-    if verbose:
-        times = [(name, f"{seconds:.3f} s") for name, seconds in report.phases.items()]
-        lines += ["time by phase", columns(times)]
-        if report.rewrites:
-            lines += ["rewrites", columns([(name, str(count)) for name, count in report.rewrites.items()])]
-    return "\n".join(lines)

@@ -100,7 +100,7 @@ PRESETS: dict[str, tuple[tuple[str, str], ...]] = {
     },
     "int2": (ALL, ("w2", "FullyConnected|EmbeddingLookup|Gather")),
 }
-"""Scheme and operations of each rule of a preset: where a kernel cannot have a later one, an earlier counts."""
+"""Scheme and operations of each rule of a preset; where a kernel cannot have the last, an earlier counts."""
 MODES = {name: _mode(name, *rules) for name, rules in PRESETS.items()}
 """The presets by name."""
 
