@@ -7,6 +7,7 @@ import tempfile
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -328,11 +329,17 @@ def _conversion(model: Model, report: Report) -> Conversion | bool:
     from litecast.tflite.metadata import CONVERSION, Conversion
 
     done = report.quantization
-    if done is None or not done.schemes or CONVERSION in model.metadata:
+    if done is None or not done.schemes:
         return True
     from litecast.quantization.model import CONVERSION_MODES
 
-    return Conversion(modes=(CONVERSION_MODES.get(done.recipe, CONVERSION_MODES["dynamic"]),))
+    entry = model.metadata.get(CONVERSION)
+    try:
+        known = Conversion() if entry is None else Conversion.unpack(entry)
+    except ValueError:  # it is of no use to anybody
+        known = Conversion()
+    mode = CONVERSION_MODES.get(done.recipe, CONVERSION_MODES["dynamic"])
+    return replace(known, modes=tuple(dict.fromkeys((*known.modes, mode))))
 
 
 def _allocate(path: Path, label: str) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from litecast.ir.graph import Graph, Model
 from litecast.ops.custom import Builtin, Custom, Flex
@@ -62,6 +64,39 @@ class Conversion:
         builder.PrependUOffsetTRelativeSlot(1, options, 0)
         builder.Finish(builder.EndObject())
         return bytes(builder.Output())
+
+    @classmethod
+    def unpack(cls, content: bytes) -> Conversion:
+        """Return what an entry says (but for who wrote it); ValueError where it is no such FlatBuffer."""
+        from flatbuffers import encode, number_types, table
+
+        numbers, flags = number_types.Int32Flags, number_types.BoolFlags
+        try:
+            root = table.Table(content, encode.Get(number_types.UOffsetTFlags.packer_type, content, 0))
+            environment, options = _child(root, 0), _child(root, 1)
+            kind = 0 if environment is None else _slot(environment, 2, numbers, 0)
+            if options is None:
+                return cls(kind)
+            start, count = options.Offset(4), 0
+            if start:
+                start, count = options.Vector(start), options.VectorLen(start)
+            modes = tuple(options.Get(numbers, start + 4 * index) for index in range(count))
+            return cls(kind, modes, *(_slot(options, slot, flags, False) for slot in (1, 2, 3)))
+        except (struct.error, TypeError, IndexError) as error:
+            raise ValueError(f"{CONVERSION} is broken: {error}") from error
+
+
+def _child(parent: Any, slot: int) -> Any:
+    """Return the table in a slot of a FlatBuffer table, None where it is empty."""
+    from flatbuffers import table
+
+    offset = parent.Offset(4 + 2 * slot)
+    return table.Table(parent.Bytes, parent.Indirect(offset + parent.Pos)) if offset else None
+
+
+def _slot(parent: Any, slot: int, kind: Any, default: Any) -> Any:
+    offset = parent.Offset(4 + 2 * slot)
+    return parent.Get(kind, offset + parent.Pos) if offset else default
 
 
 def model_metadata(
