@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from os import PathLike, fspath
@@ -100,8 +100,12 @@ class Runtime:
 
     def tensor(self, index: int, subgraph: int = 0) -> Array:
         """Return what a tensor holds after a run (made with `preserve`)."""
-        with _reported(f"LiteRT cannot read tensor {index} of {self.label}"):
+        try:  # nothing is announced here: no need to be quiet, and a loop reads many
             return self._interpreter.get_tensor(index, subgraph)
+        except FAILURES as error:
+            if EMPTY in str(error):
+                return self._fetch(self.tensors(subgraph)[index], subgraph)
+            raise ConvertError(f"LiteRT cannot read tensor {index} of {self.label}: {error}") from error
 
     def _ports(self, key: str | None, side: str) -> list[Port]:
         if (key, side) not in self._known:
@@ -157,7 +161,7 @@ class Runtime:
         """
         key = self._key(signature)
         feeds = self._feeds(inputs, self._ports(key, "input"))
-        with _reported(f"LiteRT cannot run {self.label}"):
+        with _reported(f"LiteRT cannot run {self.label}", quiet=self._delegate):
             if key is None:
                 return self._run_main(feeds)
             results = self._call(key, {port.name: array for port, array in feeds})
@@ -303,10 +307,13 @@ def _names(source: Source, maps: Iterator[Any], tensors: list[int]) -> list[str]
 
 
 @contextmanager
-def _reported(what: str) -> Iterator[None]:
-    """Turn what the interpreter raises into a ConvertError that says what failed; keep its chatter away."""
+def _reported(what: str, quiet: bool = True) -> Iterator[None]:
+    """Turn what the interpreter raises into a ConvertError that says what failed; keep its chatter away.
+
+    (It has none to keep away when a loaded model runs without a delegate.)
+    """
     try:
-        with _quiet():
+        with _quiet() if quiet else nullcontext():
             yield
     except FAILURES as error:
         raise ConvertError(f"{what}: {' '.join(str(error).split())}") from error
