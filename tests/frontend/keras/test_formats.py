@@ -144,8 +144,58 @@ def attention(k: Any) -> Any:
     return k.Model(x, k.layers.LayerNormalization()(k.layers.Add()([x, y])))
 
 
+def trained(k: Any) -> Any:
+    """With a loss, metrics and the optimizer's own variables in the file."""
+    model = k.Sequential([k.Input((4,)), k.layers.Dense(3), k.layers.BatchNormalization(), k.layers.Dense(2)])
+    model.compile(optimizer="adam", loss="mse", metrics=["mae"])
+    rng = np.random.default_rng(0)
+    model.fit(rng.standard_normal((8, 4)), rng.standard_normal((8, 2)), verbose=0)
+    return model
+
+
+def tied(k: Any) -> Any:
+    """One layer in two models and beside them."""
+    x, dense = k.Input((4,)), k.layers.Dense(4)
+    one = k.Sequential([k.Input((4,)), dense])
+    two = k.Sequential([k.Input((4,)), dense, k.layers.ReLU()])
+    return k.Model(x, [one(x), two(x), dense(x)])
+
+
+def cut_out(k: Any) -> Any:
+    """A model from inside another: its input is the result of a layer."""
+    x = k.Input((8,))
+    middle = k.layers.Dense(3, activation="relu")(x)
+    whole = k.Model(x, k.layers.Dense(2)(middle))
+    return k.Model(middle, whole.output)
+
+
+def same_names(k: Any) -> Any:
+    """Layers of the same name in several models, and names with a slash and a dot."""
+
+    def part(name: str) -> Any:
+        inner = [k.layers.Dense(4, name=layer) for layer in ("dense", "block.1-conv")]
+        return k.Sequential([k.Input((4,)), *inner], name=name)
+
+    x = k.Input((4,), name="Eingang_1")
+    slash = "head/dense" if k.__version__.startswith("2") else "head.dense"  # Keras 3 refuses it
+    return k.Model(x, k.layers.Dense(4, name=slash)(part("b")(part("a")(x))))
+
+
+def masks_through_models(k: Any) -> Any:
+    steps = k.Input((6, 4))
+    inner = k.Model(steps, k.layers.LSTM(3, return_sequences=True)(steps))
+    tokens = k.Input((6,), dtype="int32")
+    embedded = k.Sequential([k.layers.Embedding(5, 4, mask_zero=True), k.layers.Dense(4)])(tokens)
+    return k.Model(tokens, k.layers.GRU(3)(inner(embedded)))
+
+
 MODELS = [
     classifier,
+    cut_out,
+    masks_through_models,
+    same_names,
+    tied,
+    trained,
     sequential_in_sequential,
     built_later,
     nested,
