@@ -1,4 +1,4 @@
-"""Models that users report as hard: half floats, images of unknown size, legacy files, augmentation, words."""
+"""Models that users report as hard: half floats, images of unknown size, legacy files, augmentation, text."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ CELLS = {"LSTM": "LSTMCell", "GRU": "GRUCell", "SimpleRNN": "SimpleRNNCell"} | {
 }
 """Layers whose constructor takes the options of their cell."""
 EVERY = {"kwargs", "args", "self", "weights", "dynamic"}
-"""What any constructor may have: `weights` are initial ones, `dynamic` is in a config only where it is set."""
+"""What any constructor may have: `weights` are initial ones, `dynamic` is in a config only if it is set."""
 
 
 def exported(framework: str) -> dict[str, type]:
