@@ -10,13 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
 from litecast.errors import QuantizationError
 from litecast.ir.builder import Builder
 from litecast.ir.graph import Graph, Model, Node, Signature, Value
 from litecast.ir.op import Op
 from litecast.ir.rewrite import refine
 from litecast.ir.types import Blockwise, DType, Quant, TensorType
-from litecast.ops import Cast, Dequantize, EmbeddingLookup, Reshape
+from litecast.ops import Cast, Concatenation, Dequantize, EmbeddingLookup, Reshape, Shape
 from litecast.ops.custom import Builtin
 from litecast.quantization.grid import (
     block_scales,
@@ -199,9 +201,14 @@ class _Scope:
         places = indices if indices.dtype is DType.INT32 else b(Cast(indices.dtype, DType.INT32), indices)
         flat = places if indices.rank == 1 else b(Reshape(), places, [-1])
         rows: Value = b(EmbeddingLookup(), flat, table)
-        if indices.rank != 1:
-            rows = b(Reshape(), rows, b.dims((*indices.shape, table.shape[1])))
-        return rows
+        if indices.rank == 1:
+            return rows
+        shape = [dim if isinstance(dim, int) else -1 for dim in (*indices.shape, table.shape[1])]
+        wanted: Any = shape
+        if shape.count(-1) > 1:
+            wanted = b(Concatenation(), b(Shape(), indices), np.array(table.shape[1:], np.int32))
+        result: Value = b(Reshape(), rows, wanted)
+        return result
 
     def finish(self, node: Node, outputs: Sequence[Value]) -> None:
         """Let the results have the types and names of the old ones."""

@@ -22,8 +22,8 @@ BLOCKS = (32, 64, 128, 256)
 """Sizes of a block: XNNPACK takes multiples of 32 (xnnpack_delegate.cc:2624)."""
 NAME = re.compile(r"w([248])(t|b(?:\d+))?(-only|a8|a16)?")
 EXAMPLES = ("float", "fp16", "w8", "w8t", "w8-only", "w8a8", "w8a16", "w4", "w4-only", "w4a8", "w4b32", "w2")
-WORTH_HALF, WORTH = 64, 1024
-"""Elements from which a constant is worth a DEQUANTIZE (its tensor and operator take about 150 bytes), and
+WORTH_HALF, WORTH = 128, 1024
+"""Elements from which a constant is worth a DEQUANTIZE (its tensor and operator take about 200 bytes), and
 from which the official converter quantizes weights (quantize_weights: 1024)."""
 
 
