@@ -13,6 +13,7 @@ from litecast.ir.builder import Builder
 from litecast.ir.graph import Graph, Lazy, Model, Value, constant
 from litecast.ir.text import print_model
 from litecast.ir.types import Blockwise, DType, Sym, TensorType
+from litecast.ops.enums import Padding
 from litecast.quantization.model import quantized
 from litecast.quantization.plan import Form, plan
 from litecast.quantization.recipe import MODES, recipe_of
@@ -231,6 +232,17 @@ def test_rows_that_do_not_fill_bytes_fall_back() -> None:
     assert account.schemes == {"w8": 1}
     assert account.kept == ()
     close(run(before, np.int32([1, 7])), run(after, np.int32([1, 7])), 0.03)
+
+
+def test_a_depth_multiplier_that_is_left_out_is_not_trusted() -> None:
+    def build(b: Builder, x: Value) -> Value:
+        return b(ops.DepthwiseConv2D(Padding.SAME, 1, 1), x, weights(1, 3, 3, 128), weights(128))
+
+    before = model(build, f32(1, 9, 9, 16))
+    assert "depth_multiplier is 0" in by("dynamic", before)[1].kept[0].reason
+    after, account = by("weights", before)
+    assert account.kept == ()
+    close(run(before, random(1, 9, 9, 16)), run(after, random(1, 9, 9, 16)), 0.02)
 
 
 def test_columns_that_are_no_blocks_fall_back() -> None:

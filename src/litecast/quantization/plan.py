@@ -299,6 +299,8 @@ def _misfit(node: Node, scheme: Scheme, form: Form, spec: QuantSpec, value: Valu
     assert isinstance(columns, int)
     if form is Form.LOOKUP and not _is_lookup(node, value):
         return f"LiteRT has no kernel for a GATHER of this kind with {scheme}"
+    if form is Form.DIRECT and getattr(node.op, "depth_multiplier", 1) == 0:
+        return "its depth_multiplier is 0, which the hybrid kernel takes for true (depthwise_conv.cc:579)"
     if scheme.block and (value.rank != 2 or columns % scheme.block):
         return f"{columns} columns are no blocks of {scheme.block}"
     packed = spec.whole_bytes and form is not Form.DEQUANTIZED
