@@ -215,6 +215,7 @@ BROKEN: dict[str, tuple[str, bytes | str, str]] = {
     "cut-zip": ("m.keras", archive()[:-30], "is no readable zip archive"),
     "cut-hdf5": ("m.h5", legacy()[:900], "is no readable HDF5 file"),
     "empty": ("m.keras", b"", "is cut short, or no Keras file"),
+    "lfs": ("m.keras", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "git lfs pull"),
     "short-hdf5": ("m.h5", b"\x89HDF", "is cut short, or no Keras file"),
     "no-config": ("m.keras", archive({"config.json": None}), "it has no config.json"),
     "no-weights": ("m.keras", archive({"model.weights.h5": None}), "has no model.weights.h5"),

@@ -129,6 +129,35 @@ def frozen(k: Any) -> Any:
     return k.Model(x, mixed(later(body(norm(x)))))
 
 
+def thawed(k: Any) -> Any:
+    """A frozen model with a layer that is trained: Keras 2 lists its variables first."""
+    x = k.Input((4,))
+    body = k.Model(x, k.layers.Dense(4)(k.layers.BatchNormalization()(k.layers.Dense(3)(x))))
+    body.trainable = False
+    body.layers[-1].trainable = True
+    return k.Model(x, k.Sequential([k.Input((4,)), body, k.layers.Dense(2)])(x))
+
+
+def frozen_heads(k: Any) -> Any:
+    """What a frozen layer has in it is frozen too, whatever is around it."""
+    x = k.Input((3, 4))
+    y = k.layers.MultiHeadAttention(2, 2)(k.layers.Dense(4)(x), x)
+    body = k.Model(x, k.layers.Dense(4)(k.layers.BatchNormalization()(y)))
+    body.trainable = False
+    body.layers[-1].trainable = True
+    return k.Model(x, k.Sequential([k.Input((3, 4)), body, k.layers.Dense(2)])(x))
+
+
+def called_by_name(k: Any) -> Any:
+    """A nested model that takes and gives dicts, called on its own results: nodes are dicts in Keras 2."""
+    a, b = k.Input((4,), name="a"), k.Input((4,), name="b")
+    body = k.Model({"a": a, "b": b}, {"s": k.layers.Add()([k.layers.Dense(4)(a), b]), "d": a})
+    x, y = k.Input((4,)), k.Input((4,))
+    once = body({"a": x, "b": y})
+    twice = body({"b": once["s"], "a": once["d"]})
+    return k.Model([x, y], [twice["s"], once["s"], twice["d"]])
+
+
 def recurrent(k: Any) -> Any:
     """Layers that hold layers: cells, wrappers of two directions, steps."""
     L = k.layers
@@ -206,6 +235,9 @@ MODELS = [
     several_results,
     input_as_output,
     frozen,
+    thawed,
+    frozen_heads,
+    called_by_name,
     recurrent,
     attention,
 ]

@@ -141,6 +141,13 @@ def test_all_unknown_layers_are_one_error() -> None:
     assert "model.export(path)" in text
 
 
+def test_a_lambda_behind_an_unknown_layer_is_listed_too() -> None:
+    layers = [modern("a", class_name="Mine"), modern("b", class_name="Lambda")]
+    with pytest.raises(UnsupportedError) as caught:
+        trace(chain(*layers))
+    assert [(item.op, item.place) for item in caught.value.items] == [("Mine", "a"), ("Lambda", "b")]
+
+
 def test_unknown_layers_of_a_nested_model_name_their_path() -> None:
     inner = functional([INPUT, modern("m", ("x", 0, 0), class_name="Mine")], ["x", 0, 0], ["m", 0, 0])
     nested = {**modern("inner", class_name="Functional"), "config": inner["config"]}

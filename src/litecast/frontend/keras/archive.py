@@ -27,6 +27,7 @@ __all__ = ["KerasSource", "is_keras", "read_keras"]
 
 CONFIG, METADATA, WEIGHTS, PICKLED = "config.json", "metadata.json", "model.weights.h5", "model.weights.npz"
 _ZIP = b"PK\x03\x04"
+_POINTER = b"version "
 _SUFFIXES = (".keras", ".h5", ".hdf5")
 _TEXT_LIMIT = 1 << 28
 """Bytes that a config may have."""
@@ -115,8 +116,11 @@ def _open(path: Path, version: str = "") -> _Opened:
         return _hdf5(Hdf5(data, url), url, version)
     if start.startswith(b"PK"):
         return _archive(path, data)
-    if path.suffix in (".keras", *_SUFFIXES) or (start and start[:1] not in b"{[ \t\r\n\xef"):
-        raise FormatError(url, "is cut short, or no Keras file: it is neither a zip archive nor HDF5")
+    if start == _POINTER:
+        raise FormatError(url, "is a pointer of Git LFS, not the file itself", "Fetch it with `git lfs pull`")
+    if path.suffix in _SUFFIXES or (start and start[:1] not in b"{[ \t\r\n\xef"):
+        reason = "is cut short, or no Keras file: it is neither a zip archive nor HDF5"
+        raise FormatError(url, reason, "Fetch or save it again")
     return _text(path, data, version)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from litecast.errors import ConvertError
 from litecast.ir.types import DType
 
-__all__ = ["MODELS", "LayerConfig", "decode", "is_serialized", "parse", "policy_name"]
+__all__ = ["MODELS", "LayerConfig", "decode", "is_modern", "is_serialized", "parse", "policy_name"]
 
 RENAMED: dict[str, dict[str, str]] = {
     "": {"batch_input_shape": "batch_shape"},
@@ -53,7 +53,7 @@ class LayerConfig:
         """
         if self.module:
             return ".ops" in f".{self.module}"
-        modern = any(isinstance(node, Mapping) for node in self.nodes)
+        modern = any(map(is_modern, self.nodes))
         silent = "trainable" not in self.config and self.class_name not in _SILENT
         return modern and silent and not self.is_network
 
@@ -127,6 +127,11 @@ def _numpy_name(name: str) -> Any:
     import ml_dtypes
 
     return getattr(ml_dtypes, name, name) if name.startswith(("bfloat16", "float8", "int4")) else name
+
+
+def is_modern(node: Any) -> bool:
+    """Whether Keras 3 wrote a node; a dict in Keras 2 has the arguments of a model by name."""
+    return isinstance(node, Mapping) and isinstance(node.get("args"), list) and "kwargs" in node
 
 
 def is_serialized(value: Any) -> bool:

@@ -148,6 +148,7 @@ class FlatGroup(Group):
         self.trainable, self.key, self.parent = trainable, key, parent
         self.requests: dict[str, _Request] = {}
         self.children: dict[Any, FlatGroup] = {}
+        self.is_model = False
 
     def weight(self, name: str, shape: tuple[int, ...], trainable: bool = True) -> np.ndarray:
         shape = tuple(shape)
@@ -167,7 +168,7 @@ class FlatGroup(Group):
         return self.children[attribute]
 
     def layers(self, layers: Sequence[LayerKey]) -> list[Group]:
-        top = self.path == ""
+        self.is_model, top = True, self.path == ""
         known = len(self.children)
         for position, key in enumerate(layers):
             if (position, key) not in self.children:
@@ -277,11 +278,14 @@ def _within(group: FlatGroup | None) -> bool:
 
 
 def _split(group: FlatGroup) -> tuple[list[_Request], list[_Request]]:
-    """List the trainable and the other variables as Keras 2 does (`base_layer.py`)."""
+    """List the trainable and the other variables as Keras 2 does (engine/base_layer.py, training.py)."""
     own = list(group.requests.values())
     first = [request for request in own if request.trainable]
     last = [request for request in own if not request.trainable]
     children = [_split(child) for child in group.children.values()]
+    if not group.trainable and group.is_model:  # all of its layers' trainable variables come first
+        first += [request for child in children for request in child[0]]
+        return [], first + last + [request for child in children for request in child[1]]
     if not group.trainable:
         return [], first + last + [request for child in children for part in child for request in part]
     return (

@@ -101,7 +101,7 @@ class Layer:
 
     def scope(self, attribute: str) -> Layer:
         """Return this layer with the variables of a sublayer that it makes itself."""
-        inner = Layer(self.tracer, self.info, self.group.child(attribute))
+        inner = Layer(self.tracer, self.info, self.group.child(attribute, self.trainable))
         inner.path = f"{self.path}/{attribute}"
         return inner
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from litecast.errors import ConvertError
-from litecast.frontend.keras.config import LayerConfig, decode, parse
+from litecast.frontend.keras.config import LayerConfig, decode, is_modern, parse
 
 __all__ = ["Call", "Network", "Ref", "contains", "flatten", "keras_order", "map_leaves"]
 
@@ -125,7 +125,7 @@ def _check_refs(network: Network) -> None:
 def _arguments(
     layer: LayerConfig, node: Any, layers: Mapping[str, Any]
 ) -> tuple[list[Any], Mapping[str, Any]]:
-    if isinstance(node, Mapping) and "args" in node:
+    if is_modern(node):
         return _revived(node["args"]), _revived(node.get("kwargs") or {})
     found: dict[str, Any] = {}
 
@@ -194,8 +194,7 @@ def _from_zero(network: Network) -> Network:
     called = [ref for call in network.calls for ref in flatten([call.args, call.kwargs])]
     inner = _offsets([ref for ref in called if isinstance(ref, Ref)], counts)
     results = list(flatten(network.outputs))
-    modern = any(isinstance(node, Mapping) for layer in network.layers.values() for node in layer.nodes)
-    if modern:
+    if any(is_modern(node) for layer in network.layers.values() for node in layer.nodes):
         nested = {name for name, layer in network.layers.items() if "input_layers" in layer.config}
         outer = dict.fromkeys(nested, 1)
     else:

@@ -258,8 +258,9 @@ class Tracer:
     def _find_unknown(self, layer: Layer) -> None:
         """Raise UnsupportedError for layers that nobody knows, where a call cannot be traced."""
         if not layer.info.is_network:
-            if layer.class_name != "InputLayer":
-                self.importer(layer)
+            refused = "" if layer.class_name == "InputLayer" else self.importer(layer).refused
+            if refused:
+                raise layer.unsupported(refused, WAYS_OUT.format(layer.class_name))
             return
         items: list[Unsupported] = []
         for info in self.network(layer.info).layers.values():
