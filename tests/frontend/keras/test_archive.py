@@ -158,8 +158,6 @@ def test_names_that_are_no_keras_files(tmp_path: Path) -> None:
         saved_model,
         tmp_path / "absent.keras",
         write(tmp_path, {"a.tflite": b"\0\0\0\0TFL3"}),
-        write(tmp_path, {"a.json": '{"a": 1}'}),
-        write(tmp_path, {"b.json": "["}),
         write(tmp_path, {"a.zip": _zipped({"x": b"y"})}),
     ):
         assert not is_keras(path)
@@ -215,6 +213,7 @@ BROKEN: dict[str, tuple[str, bytes | str, str]] = {
     "cut-zip": ("m.keras", archive()[:-30], "is no readable zip archive"),
     "cut-hdf5": ("m.h5", legacy()[:900], "is no readable HDF5 file"),
     "empty": ("m.keras", b"", "is cut short, or no Keras file"),
+    "only-config": ("m.json", '{"name": "m", "layers": []}', "Write it with `model.to_json"),
     "lfs": ("m.keras", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "git lfs pull"),
     "short-hdf5": ("m.h5", b"\x89HDF", "is cut short, or no Keras file"),
     "no-config": ("m.keras", archive({"config.json": None}), "it has no config.json"),

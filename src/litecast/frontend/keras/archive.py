@@ -65,7 +65,7 @@ def is_keras(path: str | PathLike[str]) -> bool:
         return True
     if start.startswith(_ZIP):
         return _holds_config(path)
-    return path.suffix == ".json" and _is_config(path)
+    return path.suffix == ".json"
 
 
 def read_keras(path: str | PathLike[str], weights: str | PathLike[str] | None = None) -> KerasSource:
@@ -348,16 +348,6 @@ def _holds_config(path: Path) -> bool:
             return CONFIG in archive.namelist()
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError):
         return False
-
-
-def _is_config(path: Path) -> bool:
-    if path.stat().st_size > _TEXT_LIMIT:
-        return False
-    try:
-        content = json.loads(path.read_bytes())
-    except (ValueError, RecursionError):
-        return False
-    return isinstance(content, dict) and "class_name" in content
 
 
 def _mapped(path: Path) -> np.ndarray:
