@@ -87,7 +87,7 @@ APPLICATIONS = {
     f"files_{name}": HardModel("keras_files", "application", slow=True, arguments=(name,))
     for name in FAMILIES.split()
 }
-"""Families of `keras.applications` as Keras files, each with its SavedModel."""
+"""Families of `keras.applications` as Keras files, those that are not in MODELS with their SavedModel."""
 
 ALL = MODELS | APPLICATIONS
 
