@@ -273,6 +273,11 @@ def test_a_sample_of_no_signature_is_an_error() -> None:
         observe(model_of(doubling, F32), samples_of([np.ones(3)], signature="x"))
 
 
+def test_a_sample_without_an_input_is_an_error() -> None:
+    with pytest.raises(QuantizationError, match="sample 4: there is nothing for input in0"):
+        observe(model_of(doubling, F32), [Sample(4, "serve", {})])
+
+
 def test_a_sample_that_the_runtime_refuses_is_named() -> None:
     def build(b: Builder, x: Value) -> Value:
         return b(Reshape(), x, np.array([2, 2], np.int32))

@@ -63,7 +63,7 @@ def observe(
             if sample.restart and done:
                 engine.restart()
             try:
-                engine.run(engine.plans[graph], [sample.inputs[name] for name in names])
+                engine.run(engine.plans[graph], _arguments(sample, names))
             except ConvertError as error:
                 raise QuantizationError(f"calibration sample {sample.index}: {error}") from error
             done += 1
@@ -73,6 +73,14 @@ def observe(
     if not done:
         raise QuantizationError("there are no calibration samples: the data set is empty")
     return statistics
+
+
+def _arguments(sample: Sample, names: Sequence[str]) -> list[Array]:
+    missing = [name for name in names if name not in sample.inputs]
+    if missing:
+        name = missing[0] or "(one that the signature does not name)"
+        raise ConvertError(f"there is nothing for input {name}")
+    return [sample.inputs[name] for name in names]
 
 
 def _entries(model: Model) -> dict[str, tuple[Graph, list[str]]]:
