@@ -1,11 +1,10 @@
 """Observation: run a float model on samples, and feed statistics of every tensor of every graph.
 
-LiteRT keeps what all tensors held (`preserve`, which also forbids kernels to work in place,
-arena_planner.cc), but of a loop's body only what its last turn left. So control flow is taken apart here:
-what lies between two control operations is a piece with a signature of its own, LiteRT runs the pieces, and
-loops and branches are decided in Python. All pieces are of one file and one interpreter, and run in the order
-of the model: they share its variables and tables. No delegate takes part, for XNNPACK never writes the
-tensors between the operations that it joins.
+LiteRT can keep what all tensors held, but of a loop's body only what its last turn left, and of what XNNPACK
+joins only what leaves it for sure. So control flow is taken apart here: what lies between two control
+operations is a piece with a signature of its own, all floats in it are its outputs, LiteRT runs the pieces,
+and loops and branches are decided in Python. All pieces are of one file and one interpreter, and run in the
+order of the model: they share its variables and tables.
 """
 
 from __future__ import annotations
@@ -175,7 +174,10 @@ class _Cutter:
             copier.copy(node)
         inside = set(nodes)
         made = [output for node in nodes for output in node.outputs]
-        piece.outputs = [value for value in made if any(user not in inside for user in value.uses)]
+        watched = set(piece.watched.values())
+        piece.outputs = [
+            value for value in made if value in watched or any(user not in inside for user in value.uses)
+        ]
         for value in piece.outputs:
             if value.dtype in _UNTOUCHABLE:
                 _refuse(nodes[-1], value)
@@ -218,7 +220,7 @@ class _Copier:
     def _twin(self, value: Value, watch: bool = True) -> Value:
         twin = Value(value.type, f"t{len(self.copies)}", value.const)
         twin.is_variable, twin.sparsity, twin.variant = value.is_variable, value.sparsity, value.variant
-        if watch and value.dtype is DType.FLOAT32:
+        if watch and value.dtype is DType.FLOAT32 and value.const is None:
             self.piece.watched[twin.name] = value
         self.copies[value] = twin
         return twin
@@ -241,13 +243,24 @@ def _engine(model: Model, statistics: Statistics, threads: int) -> Iterator[_Eng
         path = Path(folder) / "pieces.tflite"
         with open(path, "w+b") as file:
             write_to(pieces, file, conversion_metadata=False)
-        runtime = Runtime(path, threads=threads, delegate=False, preserve=True, label="the float model")
+        runtime = _runtime(path, threads)
         numbers = {graph: number for number, graph in enumerate(file_order(pieces))}
         engine = _Engine(plans, runtime, statistics, tensor_keys(model))
         for piece in cutter.pieces:
             engine.place(piece, numbers[piece.graph])
         yield engine
         del runtime, engine
+
+
+def _runtime(path: Path, threads: int) -> Runtime:
+    """Return LiteRT with XNNPACK, or without where that cannot prepare a piece (one without inputs, say)."""
+    label = "the float model"
+    try:
+        runtime = Runtime(path, threads=threads, label=label)
+        runtime.allocate()
+    except ConvertError:
+        return Runtime(path, threads=threads, delegate=False, label=label)
+    return runtime
 
 
 def _numbered(values: Sequence[Value]) -> list[str]:
@@ -270,9 +283,12 @@ class _Engine:
         self._tensors: dict[Value, TensorStatistics] = {}
 
     def place(self, piece: _Piece, number: int) -> None:
-        """Note where the watched tensors of a piece are in the file."""
+        """Note where the tensors of a piece are that a kernel keeps state in, which are no outputs."""
         indices = {entry["name"]: int(entry["index"]) for entry in self._runtime.tensors(number)}
-        self._places[piece] = number, [(indices[name], value) for name, value in piece.watched.items()]
+        self._places[piece] = (
+            number,
+            [(indices[name], value) for name, value in piece.watched.items() if value.is_variable],
+        )
 
     def restart(self) -> None:
         """Give all state its first values again."""
@@ -297,8 +313,10 @@ class _Engine:
     def _run_piece(self, piece: _Piece, held: dict[Value, Array | None]) -> None:
         results = self._runtime.run([held[value] for value in piece.inputs], piece.key)
         held.update(zip(piece.outputs, results.values(), strict=True))
-        number, watched = self._places[piece]
-        for index, value in watched:
+        for value in piece.outputs:
+            self._see(value, held[value])
+        number, states = self._places[piece]
+        for index, value in states:
             self._see(value, self._runtime.tensor(index, number))
 
     def _run_branch(self, branch: _Branch, operands: list[Array | None]) -> list[Array | None]:
