@@ -63,7 +63,7 @@ def test_an_option_that_a_kind_does_not_have_is_an_error(
     if kind is TFLITE:
         path = litecast.convert(EXAMPLES / "digits.keras", output=tmp_path / name).path
     if option not in kind.options:
-        with pytest.raises(ConvertError, match=f"^{option} does not apply to {kind.described}$"):
+        with pytest.raises(ConvertError, match=f"^{option} does not apply to {kind.described}: "):
             litecast.load(path, **{option: GIVEN[option]})
     assert litecast.load(path, **{option: DEFAULTS[option]}).signatures
 

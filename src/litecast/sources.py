@@ -44,8 +44,15 @@ def read_source(source: Any, options: Mapping[str, Any]) -> Model:
     given = {name: value for name, value in options.items() if not _is_default(name, value)}
     for name in given:
         if name not in kind.options:
-            raise ConvertError(f"{name} does not apply to {kind.described}")
+            raise ConvertError(f"{name} does not apply to {kind.described}: {_instead(name, kind)}")
     return kind.read(source, **given)
+
+
+def _instead(name: str, kind: Kind) -> str:
+    """Say what to do about an option that a kind of source does not have."""
+    if name in ("signatures", "tags"):
+        return "it is converted as a whole"
+    return f"leave it out; what applies is {', '.join(kind.options) or 'no option of reading'}"
 
 
 def _is_default(name: str, value: Any) -> bool:

@@ -297,12 +297,15 @@ def test_flat_names_decide_where_flags_and_shapes_do_not() -> None:
     two = [INNER[0], INNER[2]]
     _ask(weights, two)
     assert not weights.unsettled  # no order that Keras knows has b first: by order, as Keras would
+    (doubt,) = weights.doubts()
+    assert "4 variables: m/a takes m/b/kernel, m/a takes m/b/bias, m/b takes m/a/kernel" in doubt
     frozen = [LayerKey("Dense", "a", False), INNER[2]]
     weights = flat(names, _shapes(names))
     _ask(weights, frozen)
     assert weights.unsettled
     weights.settle()
     assert _ask(weights, frozen) == [[2.0, 3.0], [0.0, 1.0]]
+    assert weights.doubts() == []
 
 
 def test_flat_stays_unsettled_until_it_is_settled() -> None:

@@ -35,6 +35,14 @@ class _Request:
     index: int | None = None
 
     @property
+    def layer(self) -> str:
+        """The name of the layer that asks (the nearest that has one)."""
+        group: FlatGroup | None = self.group
+        while group is not None and group.key is None:
+            group = group.parent
+        return group.key.name if group is not None and group.key is not None else ""
+
+    @property
     def identity(self) -> tuple[str, ...]:
         """What a request has in common with that of the same layer in another place of the model."""
         parts, group = [self.name], self.group
@@ -93,6 +101,21 @@ class FlatWeights(Weights):
         if changed and self._settled:
             raise InternalError(f"{self.url}: asked again, the model needs other variables than before")
         self._settled, self._stale = True, False
+
+    def doubts(self) -> list[str]:
+        """Name the variables whose names say another layer of the block: Keras goes by order alone."""
+        found = [
+            f"{request.group.described} takes {stored.name}"
+            for group in (self._root, *self._layers)
+            for request, stored in _assigned(group.block)
+            if _names_another(request, stored, group.block)
+        ]
+        if not found:
+            return []
+        return [
+            "the file lists variables in an order that their names contradict; as in Keras, the order counts "
+            f"({len(found)} variables: {', '.join(found[:3])}). Check the result with --verify"
+        ]
 
     def _resettle(self) -> bool:
         return bool([group for group in (self._root, *self._paired()) if self._resettled(group)])
@@ -324,6 +347,17 @@ def _agreement(request: _Request, stored: Stored) -> int:
         layers += group.key is not None and group.key.name in parts
         group = group.parent
     return 2 * _same_leaf(request, stored) + layers
+
+
+def _assigned(block: _Block) -> list[tuple[_Request, Stored]]:
+    return [(request, block.stored[request.index]) for request in block.requests if request.index is not None]
+
+
+def _names_another(request: _Request, stored: Stored, block: _Block) -> bool:
+    """Whether the name of a variable has a layer of the block in it, and not the one that it goes to."""
+    parts = set(stored.name.split("/"))
+    layers = {other.layer for other in block.requests}
+    return request.layer not in parts and bool(layers & parts)
 
 
 def _same_leaf(request: _Request, stored: Stored) -> bool:

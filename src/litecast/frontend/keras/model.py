@@ -63,6 +63,7 @@ def trace_keras(
             if not source.store.unsettled:
                 break
             source.store.settle()
+        model.notes += source.store.doubts()
     except RecursionError:
         raise ConvertError(f"{source.url}: the config nests too deep") from None
     return model
@@ -108,7 +109,8 @@ def _trace(
     values: dict[Ref, Value] = {}
     for ref, name in names.items():
         entry = network.layers[ref.layer]
-        type = input_type(name, _dtype(entry), _shape(entry, network), shapes.get(name), batch)
+        own = _shape(entry, network, name in shapes)
+        type = input_type(name, _dtype(entry), own, shapes.get(name), batch)
         values[ref] = b.add_input(type, f"{SIGNATURE}_{name}:0")
     inputs = [Masked(values[ref]) for ref in flatten(network.inputs)]
     results = tracer.evaluate(b, network, root, inputs)
@@ -190,12 +192,12 @@ def _walk(structure: Any) -> Iterator[Any]:
     return (leaf for _, leaf in _keyed(structure, ""))
 
 
-def _shape(entry: LayerConfig, network: Network) -> list[int] | None:
+def _shape(entry: LayerConfig, network: Network, given: bool) -> list[int] | None:
     if entry.config.get("sparse") or entry.config.get("ragged"):
         raise ConvertError(f"input {entry.name} is sparse or ragged, which TFLite does not have")
     shape = entry.config.get("batch_shape")
     if shape is None:
-        if entry.name in network.made:
+        if entry.name in network.made and not given:
             raise ConvertError(
                 f"model {network.name} was saved before it was built, so nothing says what shape its input "
                 "has: build it (`model.build(shape)`, or call it once) and save it again"

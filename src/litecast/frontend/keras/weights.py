@@ -77,6 +77,10 @@ class Weights(ABC):
     def root(self, layers: Sequence[LayerKey]) -> Group:
         """Give the group of the model itself, whose layers are these."""
 
+    def doubts(self) -> list[str]:
+        """Say, for the report, where the answers may not be what the model was trained with."""
+        return []
+
     def settle(self) -> None:  # noqa: B027  (nothing to do where every answer is final)
         """Assign the variables, now that everything has been asked for; FormatError if they do not fit."""
 
