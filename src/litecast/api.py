@@ -161,9 +161,7 @@ def convert(
         if recipe is not None:
             model = _quantize(model, recipe, report, phase)
         _write(model, path, report, phase, conversion_metadata)
-        if reference is not None:
-            with phase("compare"):
-                _compare(Converted(path, report), reference, tolerance)
+        _compare(path, report, phase, reference, tolerance)
 
     if output is not None:
         _keep([source, weights], output)
@@ -213,9 +211,7 @@ def quantize(
         model = _quantize(float_model, recipe, report, phase)
         _prepare(model)
         _write(model, path, report, phase, conversion_metadata)
-        if reference is not None:
-            with phase("compare"):
-                _compare(Converted(path, report), reference, tolerance)
+        _compare(path, report, phase, reference, tolerance)
 
     return _built(build, output, report)
 
@@ -364,8 +360,12 @@ def _refusal(path: Path, unknown: int, first: int, label: str) -> ConvertError |
     return None
 
 
-def _compare(converted: Converted, reference: Source, tolerance: float) -> None:
-    result = verify(converted, reference, tolerance=tolerance)
+def _compare(path: Path, report: Report, phase: Phase, reference: Source | None, tolerance: float) -> None:
+    """Raise VerificationError where the result is not the reference, if there is one."""
+    if reference is None:
+        return
+    with phase("compare"):
+        result = verify(Converted(path, report), reference, tolerance=tolerance)
     if not result.ok:
         worst = result.worst
         note = f" ({worst.note})" if worst.note else ""

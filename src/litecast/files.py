@@ -1,4 +1,4 @@
-"""Files written whole or not at all."""
+"""Files written whole or not at all, and what a file starts with."""
 
 from __future__ import annotations
 
@@ -12,7 +12,16 @@ from pathlib import Path
 
 from litecast.errors import FormatError
 
-__all__ = ["replacing"]
+__all__ = ["replacing", "start_of"]
+
+
+def start_of(path: Path, size: int = 16) -> bytes:
+    """Return the first bytes of a file; FormatError where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(size)
+    except OSError as error:
+        raise FormatError(path, f"cannot be read ({error.strerror})") from error
 
 
 @contextmanager

@@ -9,7 +9,8 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
-from litecast.errors import ConvertError, FormatError
+from litecast.errors import ConvertError
+from litecast.files import start_of
 from litecast.ir.graph import Model
 
 __all__ = ["DEFAULTS", "Kind", "kind_of", "name_of", "read_source"]
@@ -94,12 +95,7 @@ def _is_tflite(source: str | PathLike[str]) -> bool:
     path = Path(fspath(source))
     if not path.is_file():
         return False
-    try:
-        with path.open("rb") as file:
-            start = file.read(8)
-    except OSError as error:
-        raise FormatError(path, f"cannot be read ({error.strerror})") from error
-    return start[4:] == b"TFL3" or path.suffix == ".tflite"
+    return start_of(path)[4:8] == b"TFL3" or path.suffix == ".tflite"
 
 
 # -- readers ---------------------------------------------------------------------------------------------

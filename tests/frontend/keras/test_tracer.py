@@ -212,6 +212,13 @@ def test_policies_of_less_or_more_precision_are_noted() -> None:
     assert trace(chain(twice)).notes == ["layers of policy mixed_float16 are computed in float32"]
 
 
+def test_inputs_that_may_be_left_out_are_noted() -> None:
+    entry = {**INPUT, "config": {**INPUT["config"], "optional": True}}
+    layers = [entry, modern("twice", ("x", 0, 0), class_name="Double")]
+    model = trace(functional(layers, ["x", 0, 0], ["twice", 0, 0]))
+    assert model.notes == ["input x may be left out in Keras; here it must be given"]
+
+
 def test_loops_and_loose_ends() -> None:
     layers = [
         INPUT,

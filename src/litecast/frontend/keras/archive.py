@@ -19,6 +19,7 @@ from typing import IO, Any, cast
 import numpy as np
 
 from litecast.errors import FormatError
+from litecast.files import start_of
 from litecast.frontend.keras.flat import FlatWeights, attribute_list
 from litecast.frontend.keras.hdf5 import MAGIC, Hdf5, Window
 from litecast.frontend.keras.weights import NoWeights, TreeWeights, Weights
@@ -56,12 +57,8 @@ def is_keras(path: str | PathLike[str]) -> bool:
         return (path / CONFIG).is_file() and not (path / "saved_model.pb").exists()
     if not path.is_file():
         return False
-    try:
-        with path.open("rb") as file:
-            start = file.read(8)
-    except OSError as error:
-        raise FormatError(path, f"cannot be read ({error.strerror})") from error
-    if start == MAGIC or path.suffix in _SUFFIXES:
+    start = start_of(path)
+    if start.startswith(MAGIC) or path.suffix in _SUFFIXES:
         return True
     if start.startswith(_ZIP):
         return _holds_config(path)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from litecast.errors import ConvertError, Unsupported, UnsupportedError
+from litecast.errors import Unsupported, UnsupportedError
 from litecast.frontend.keras.config import LayerConfig, parse, policy_name
 from litecast.frontend.keras.importer import Masked
 from litecast.frontend.keras.state import State, Table
@@ -175,12 +175,3 @@ def values_of(results: Any) -> Any:
     if isinstance(results, (list, tuple)):
         return type(results)(values_of(item) for item in results)
     return results
-
-
-def constant_of(value: Any, what: str) -> Any:
-    """Return the array of a constant; ConvertError naming `what` for any other value."""
-    if isinstance(value, Value):
-        if not value.is_const:
-            raise ConvertError(f"{what} does not depend on constants only")
-        return value.array()
-    return np.asarray(value)

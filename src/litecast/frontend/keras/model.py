@@ -109,6 +109,8 @@ def _trace(
     values: dict[Ref, Value] = {}
     for ref, name in names.items():
         entry = network.layers[ref.layer]
+        if entry.config.get("optional"):
+            tracer.note(f"input {name} may be left out in Keras; here it must be given")
         own = _shape(entry, network, name in shapes)
         type = input_type(name, _dtype(entry), own, shapes.get(name), batch)
         values[ref] = b.add_input(type, f"{SIGNATURE}_{name}:0")

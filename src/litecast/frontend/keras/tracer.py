@@ -181,9 +181,7 @@ class Tracer:
             ]
         refs = list(flatten(network.inputs))
         conformed = [
-            Masked(
-                conform(b, value.value, network.layers[ref.layer], self.is_legacy), _value_or_none(value.mask)
-            )
+            Masked(conform(b, value.value, network.layers[ref.layer]), _value_or_none(value.mask))
             for value, ref in zip(values, refs, strict=True)
         ]
         return self.evaluate(b, network, layer.group, conformed, layer.path)
@@ -384,7 +382,7 @@ def _match(network: Network, given: Any, path: str) -> list[Masked]:
     return [x if isinstance(x, Masked) else Masked(x) for x in flat]
 
 
-def conform(b: Builder, x: Any, entry: LayerConfig, is_legacy: bool) -> Any:
+def conform(b: Builder, x: Any, entry: LayerConfig) -> Any:
     """Return a value with the rank and element type that an input layer asks for.
 
     A last axis of size 1 is dropped or added (Keras models/functional.py, `_adjust_input_rank`).

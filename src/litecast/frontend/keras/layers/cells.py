@@ -50,6 +50,16 @@ def _dense(b: Builder, x: Value, kernel: Value, bias: Value | None) -> Value:
     return result if bias is None else nn.add_channels(b, result, bias)
 
 
+def _total(b: Builder, layer: Layer, x: Value, h: Value, units: int, gates: int, use_bias: bool) -> Value:
+    """Return x @ kernel + bias + h @ recurrent_kernel: `units` columns for each gate."""
+    size = units * gates
+    kernel = layer.weight(b, "kernel", (x.shape[-1], size))
+    recurrent = layer.weight(b, "recurrent_kernel", (units, size))
+    bias = layer.weight(b, "bias", (size,)) if use_bias else None
+    result: Value = b(Add(), _dense(b, x, kernel, bias), linalg.matmul(b, h, recurrent))
+    return result
+
+
 @keras("SimpleRNNCell", harmless=TRAINING)
 def simple_rnn_cell(
     b: Builder,
@@ -61,11 +71,8 @@ def simple_rnn_cell(
     activation: Any = "tanh",
     use_bias: bool = True,
 ) -> Any:
-    kernel = layer.weight(b, "kernel", (inputs.shape[-1], units))
-    recurrent = layer.weight(b, "recurrent_kernel", (units, units))
-    bias = layer.weight(b, "bias", (units,)) if use_bias else None
     (h,) = _first(b, states, inputs, units)
-    total = b(Add(), _dense(b, inputs, kernel, bias), linalg.matmul(b, h, recurrent))
+    total = _total(b, layer, inputs, h, units, 1, use_bias)
     output = layer.activate(b, activation, total)
     return output, [output]
 
@@ -82,11 +89,8 @@ def lstm_cell(
     recurrent_activation: Any = "sigmoid",
     use_bias: bool = True,
 ) -> Any:
-    kernel = layer.weight(b, "kernel", (inputs.shape[-1], units * 4))
-    recurrent = layer.weight(b, "recurrent_kernel", (units, units * 4))
-    bias = layer.weight(b, "bias", (units * 4,)) if use_bias else None
     h, c = _first(b, states, inputs, units, units)
-    total = b(Add(), _dense(b, inputs, kernel, bias), linalg.matmul(b, h, recurrent))
+    total = _total(b, layer, inputs, h, units, 4, use_bias)
     return lstm_gates(b, layer, total, c, activation, recurrent_activation)
 
 

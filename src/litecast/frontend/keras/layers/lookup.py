@@ -21,8 +21,8 @@ from litecast.ir.types import DType
 from litecast.lib import array, math, search
 from litecast.ops import Add, Equal, FloorMod, Less, Maximum, Minimum, Mul
 
-HARMLESS = ("has_input_vocabulary", "has_static_table", "vocabulary_dtype", "encoding")
-"""Flags of adapting, and names of what the class says: INT64 or UTF-8."""
+HARMLESS = ("has_input_vocabulary", "has_static_table", "vocabulary_dtype", "encoding", "salt")
+"""Flags of adapting, what the class says (INT64 or UTF-8), and the key of hashes, which are refused."""
 FILE = "vocabulary.txt"
 """What a `.keras` archive keeps the vocabulary of an adapted layer in."""
 UNKNOWN = "[UNK]"
@@ -160,7 +160,6 @@ def integer_lookup(
     sparse: bool = False,
     pad_to_max_tokens: bool = False,
     oov_method: str = "floormod",
-    salt: Any = None,
     vocabulary_size: int | None = None,
 ) -> Value:
     """Integers to ids, or back."""
@@ -202,7 +201,6 @@ def string_lookup(
     sparse: bool = False,
     pad_to_max_tokens: bool = False,
     oov_method: str = "floormod",
-    salt: Any = None,
     vocabulary_size: int | None = None,
 ) -> Value:
     """Strings to ids by a hash table, or ids to strings by a gather."""
