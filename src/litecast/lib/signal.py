@@ -14,14 +14,33 @@ import numpy as np
 from litecast.errors import Unsupported, UnsupportedError
 from litecast.ir.builder import Builder
 from litecast.ir.graph import Value
+from litecast.ir.op import Array
 from litecast.lib import array
 from litecast.lib.complex import Complex, conj
 from litecast.ops import Add, FloorDiv, FullyConnected, Gather, Imag, MirrorPad, Mul, Neg, Real, Rfft2d, Sub
 
-__all__ = ["fft", "fit", "frame", "ifft", "irfft", "reflect", "rfft"]
+__all__ = ["fft", "fit", "frame", "ifft", "irfft", "reflect", "rfft", "window"]
 
 DIRECT = 2048
 """The longest transform that one constant matrix does (a matrix of n * (n + 2) floats)."""
+
+
+def window(spec: Any, length: int, fft_length: int) -> Array | None:
+    """Return a window of `length` elements ("hann", "hamming" or an array), zeros around it; None for None.
+
+    keras/src/backend/tensorflow/math.py `stft`; tensorflow/python/ops/signal/window_ops.py: a periodic window
+    of an odd length is not.
+    """
+    if spec is None:
+        return None
+    if isinstance(spec, str):
+        first = {"hann": 0.5, "hamming": 0.54}[spec]
+        turns = np.arange(length, dtype=np.float32) / np.float32(max(length - length % 2, 1))
+        taps = first - (1 - first) * np.cos(np.float32(2 * np.pi) * turns) if length > 1 else np.ones(1)
+    else:
+        taps = np.asarray(spec)
+    before = (fft_length - length) // 2
+    return np.pad(taps.astype(np.float32), (before, fft_length - length - before))
 
 
 def reflect(b: Builder, x: Value, count: int) -> Value:

@@ -115,7 +115,7 @@ def mel_spectrogram(
     """Power of frames in mel bins [..., bins, frames], in decibels and cut off below the loudest of all."""
     x = array.cast(b, inputs, DType.FLOAT32)
     frames = signal.frame(b, signal.reflect(b, x, fft_length // 2), fft_length, sequence_stride)
-    weights = _window(window, sequence_length or fft_length, fft_length)
+    weights = signal.window(window, sequence_length or fft_length, fft_length)
     spectrum = signal.rfft(b, frames if weights is None else b(Mul(), frames, weights), fft_length)
     power = b(Add(), *(b(Square(), part) for part in (spectrum.re(b), spectrum.im(b))))
     if mag_exp != 2:
@@ -129,24 +129,6 @@ def mel_spectrogram(
     order = [*range(mel.rank - 2), mel.rank - 1, mel.rank - 2]
     result: Value = array.cast(b, array.transpose(b, mel, order), layer.dtype)
     return result
-
-
-def _window(window: Any, length: int, fft_length: int) -> Array | None:
-    """Return the window with zeros around it; None: none.
-
-    keras/src/backend/tensorflow/math.py `stft`; tensorflow/python/ops/signal/window_ops.py: a periodic window
-    of an odd length is not.
-    """
-    if window is None:
-        return None
-    if isinstance(window, str):
-        first = {"hann": 0.5, "hamming": 0.54}[window]
-        turns = np.arange(length, dtype=np.float32) / np.float32(max(length - length % 2, 1))
-        taps = first - (1 - first) * np.cos(np.float32(2 * np.pi) * turns) if length > 1 else np.ones(1)
-    else:
-        taps = np.asarray(window)
-    before = (fft_length - length) // 2
-    return np.pad(taps.astype(np.float32), (before, fft_length - length - before))
 
 
 def _mel(hertz: Any) -> Any:

@@ -87,23 +87,6 @@ def extract_sequences(b: Builder, x: Any, *, sequence_length: int, sequence_stri
 # -- short-time Fourier transforms -----------------------------------------------------------------------
 
 
-def _window(window: Any, length: int, fft_length: int) -> Any:
-    """Return the window with zeros around it, None for none.
-
-    math.py `stft`; tensorflow/python/ops/signal/window_ops.py: a periodic window of an odd length is not.
-    """
-    if window is None:
-        return None
-    if isinstance(window, str):
-        first = {"hann": 0.5, "hamming": 0.54}[window]
-        turns = np.arange(length, dtype=np.float32) / np.float32(max(length - length % 2, 1))
-        taps = first - (1 - first) * np.cos(np.float32(2 * np.pi) * turns) if length > 1 else np.ones(1)
-    else:
-        taps = np.asarray(window)
-    before = (fft_length - length) // 2
-    return np.pad(taps.astype(np.float32), (before, fft_length - length - before))
-
-
 @operations("STFT")
 def stft(
     b: Builder,
@@ -119,7 +102,7 @@ def stft(
     if center:
         value = signal.reflect(b, value, fft_length // 2)
     frames = signal.frame(b, value, int(fft_length), int(sequence_stride))
-    taps = _window(window, int(sequence_length), int(fft_length))
+    taps = signal.window(window, int(sequence_length), int(fft_length))
     if taps is not None:
         frames = math.apply(b, ops.Mul(), frames, b.const(taps))
     return _parts(b, signal.rfft(b, frames, int(fft_length)))
@@ -143,7 +126,7 @@ def istft(
     count = frames.shape[-2]
     if not isinstance(count, int):
         raise dynamic("ISTFT", "the number of frames")
-    taps = _window(window, int(sequence_length), size)
+    taps = signal.window(window, int(sequence_length), size)
     if taps is not None:
         frames = math.apply(b, ops.Mul(), frames, b.const(_inverse_window(taps, step)))
     total = _overlapped(b, frames, count, step)
